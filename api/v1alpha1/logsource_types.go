@@ -1,0 +1,542 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// A LogSource declares one source of log messages and where they go.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=lsrc,categories=log-ingest
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.collector.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:selectablefield:JSONPath=`.spec.source.class`
+// +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.spec.source.class`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Collectors",type=string,JSONPath=`.status.collectors.summary`
+// +kubebuilder:printcolumn:name="Lag",type=string,JSONPath=`.status.delivery.lag`
+// +kubebuilder:printcolumn:name="Lost",type=string,JSONPath=`.status.delivery.lostSummary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Last-Fetch",type=string,priority=1,JSONPath=`.status.lastFetch.result`
+// +kubebuilder:printcolumn:name="Delivered",type=integer,priority=1,JSONPath=`.status.delivery.delivered`
+// +kubebuilder:printcolumn:name="Placement",type=string,priority=1,JSONPath=`.status.placement`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="metadata.name must be at most 52 characters: it becomes part of the names of the collectors"
+type LogSource struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the user wants.
+	Spec LogSourceSpec `json:"spec"`
+	// Status is what the manager sees.
+	// +optional
+	Status LogSourceStatus `json:"status,omitempty"`
+}
+
+// A LogSourceList is a list of LogSources.
+//
+// +kubebuilder:object:root=true
+type LogSourceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []LogSource `json:"items"`
+}
+
+// LogSourceSpec is the wanted state of a LogSource.
+//
+// +kubebuilder:validation:XValidation:rule="self.destinations.exists(d, d.required)",message="at least one destination must be required: set required: true, or leave it out, on one of spec.destinations"
+type LogSourceSpec struct {
+	// Source is where the messages come from.
+	Source SourceSpec `json:"source"`
+
+	// Select says which containers are read. Only for classes of placement Node, such as
+	// container-logs.
+	// +optional
+	Select *SelectSpec `json:"select,omitempty"`
+
+	// Destinations take every message. Each has its own queue and retries; none delays
+	// another beyond its own onFull.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Destinations []DestinationSpec `json:"destinations"`
+
+	// Collector shapes the pods that run this source. Agents, which run the classes of
+	// placement Node, are shaped by the Helm values instead.
+	// +optional
+	Collector *CollectorSpec `json:"collector,omitempty"`
+
+	// Paused stops the source on purpose. What is queued is still delivered.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+}
+
+// SourceSpec is a source class and its settings.
+type SourceSpec struct {
+	// Class names the driver; `kubectl get driverclasses` lists them.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
+	Class string `json:"class"`
+
+	// Options are the settings of the class, checked against its DriverClass.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Options *runtime.RawExtension `json:"options,omitempty"`
+
+	// SecretOptions fill options from Secrets of the same namespace.
+	// +listType=map
+	// +listMapKey=option
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	SecretOptions []SecretOption `json:"secretOptions,omitempty"`
+
+	// Flags are the runtime switches of the source.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Flags []Flag `json:"flags,omitempty"`
+
+	// TimeReopen is the wait before a source that lost its connection is opened again.
+	// Unset means 1s, which is what syslog-ng does.
+	// +optional
+	TimeReopen *Duration `json:"timeReopen,omitempty"`
+
+	// FetchNoDataDelay is the wait after a fetch that had no data. Unset means timeReopen
+	// if that is set, else the default of the class.
+	// +optional
+	FetchNoDataDelay *Duration `json:"fetchNoDataDelay,omitempty"`
+
+	// OnRunExit says what happens when a posting source returns: Restart with back-off,
+	// or Stop, as syslog-ng does.
+	// +kubebuilder:default=Restart
+	// +kubebuilder:validation:Enum=Restart;Stop
+	// +optional
+	OnRunExit string `json:"onRunExit,omitempty"`
+
+	// Window is how much of this source may be on the way, per collector; when it is full
+	// the source is suspended (syslog-ng: log-iw-size).
+	// +optional
+	Window *WindowSpec `json:"window,omitempty"`
+
+	// PersistName is the name under which positions are saved. Unset means the class.
+	// Changing it starts anew.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`
+	// +optional
+	PersistName string `json:"persistName,omitempty"`
+
+	// StartAt says where to start in files that are there at first contact. Files that
+	// appear later are always read from their beginning.
+	// +kubebuilder:default=Beginning
+	// +kubebuilder:validation:Enum=Beginning;End
+	// +optional
+	StartAt string `json:"startAt,omitempty"`
+}
+
+// A Flag is a runtime switch of a source. no-parse takes a message as it is; it is what
+// every class of this release does.
+//
+// +kubebuilder:validation:Enum=no-parse
+type Flag string
+
+// Duration is a length of time in Go syntax, such as 250ms, 10s or 1h30m.
+//
+// +kubebuilder:validation:Type=string
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+type Duration = metav1.Duration
+
+// A SecretOption fills one option from a key of a Secret.
+type SecretOption struct {
+	// Option is the name of the option.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Option string `json:"option"`
+	// SecretKeyRef names the Secret, in the namespace of the LogSource (for a
+	// ClusterLogSource: of the agents), and the key in it.
+	SecretKeyRef SecretKeyRef `json:"secretKeyRef"`
+}
+
+// A SecretKeyRef is a key of a Secret.
+type SecretKeyRef struct {
+	// Name of the Secret.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Name string `json:"name"`
+	// Key in the Secret.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key"`
+}
+
+// WindowSpec bounds what is on the way.
+type WindowSpec struct {
+	// Messages on the way at most.
+	// +kubebuilder:default=8192
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	// +optional
+	Messages int32 `json:"messages,omitempty"`
+	// Bytes on the way at most. One message larger than this passes alone.
+	// +kubebuilder:default="8Mi"
+	// +optional
+	Bytes *resource.Quantity `json:"bytes,omitempty"`
+}
+
+// SelectSpec selects containers.
+type SelectSpec struct {
+	// PodSelector selects pods by label. Unset selects every pod.
+	// +optional
+	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`
+	// Containers selects containers of those pods by name.
+	// +optional
+	Containers *ContainerSelect `json:"containers,omitempty"`
+	// ExcludeAnnotation opts a pod out that carries this annotation with value "true".
+	// +kubebuilder:default="logsource.dev/exclude"
+	// +kubebuilder:validation:MaxLength=316
+	// +optional
+	ExcludeAnnotation string `json:"excludeAnnotation,omitempty"`
+	// IncludeCollectors also reads the collectors of other LogSources. The collector that
+	// reads never reads itself.
+	// +optional
+	IncludeCollectors bool `json:"includeCollectors,omitempty"`
+	// Since skips what is older than this, counted from first contact.
+	// +optional
+	Since *Duration `json:"since,omitempty"`
+}
+
+// ContainerSelect selects containers by name; * and ? stand for any characters.
+type ContainerSelect struct {
+	// Include names the containers to read. Empty means all.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[-a-z0-9*?]+$`
+	// +optional
+	Include []string `json:"include,omitempty"`
+	// Exclude names containers to leave out.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[-a-z0-9*?]+$`
+	// +optional
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// A DestinationSpec is a destination class and its settings.
+//
+// +kubebuilder:validation:XValidation:rule="self.required || self.onFull != 'Suspend'",message="an optional destination may not suspend the source: set onFull to DropOldest or DropNewest, or required to true"
+type DestinationSpec struct {
+	// Name of the destination within this LogSource; its queue and counters carry it.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Class names the driver; `kubectl get driverclasses` lists them.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
+	Class string `json:"class"`
+
+	// Options are the settings of the class, checked against its DriverClass.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Options *runtime.RawExtension `json:"options,omitempty"`
+
+	// SecretOptions fill options from Secrets of the same namespace.
+	// +listType=map
+	// +listMapKey=option
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	SecretOptions []SecretOption `json:"secretOptions,omitempty"`
+
+	// Required destinations must ack a message before the position of the source moves.
+	// An optional one never holds the source.
+	// +kubebuilder:default=true
+	// +optional
+	Required *bool `json:"required,omitempty"`
+
+	// OnFull says what happens when this destination falls behind: Suspend the source, or
+	// drop messages from its queue, counted.
+	// +kubebuilder:default=Suspend
+	// +kubebuilder:validation:Enum=Suspend;DropOldest;DropNewest
+	// +optional
+	OnFull string `json:"onFull,omitempty"`
+
+	// Queue is what may wait for a destination that drops when full. One that suspends is
+	// bounded by the window of the source.
+	// +optional
+	Queue *QueueSpec `json:"queue,omitempty"`
+
+	// Batch cuts the requests.
+	// +optional
+	Batch *BatchSpec `json:"batch,omitempty"`
+
+	// Retry is the back-off between attempts.
+	// +optional
+	Retry *RetrySpec `json:"retry,omitempty"`
+}
+
+// QueueSpec bounds a queue.
+type QueueSpec struct {
+	// Size in bytes.
+	// +kubebuilder:default="64Mi"
+	// +optional
+	Size *resource.Quantity `json:"size,omitempty"`
+}
+
+// BatchSpec cuts requests; the first limit that is reached cuts.
+type BatchSpec struct {
+	// Messages in a request at most.
+	// +kubebuilder:default=2048
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	Messages int32 `json:"messages,omitempty"`
+	// Bytes of message text in a request at most. One larger message goes alone.
+	// +kubebuilder:default="1Mi"
+	// +optional
+	Bytes *resource.Quantity `json:"bytes,omitempty"`
+	// Timeout is how long a request waits for more messages. It does not wait while the
+	// source is suspended.
+	// +optional
+	Timeout *Duration `json:"timeout,omitempty"`
+}
+
+// RetrySpec is a back-off that doubles from initial to max, with full jitter. Retries
+// never end: what cannot be delivered now holds the source, or is dropped as onFull says.
+type RetrySpec struct {
+	// Initial wait. Unset means 500ms.
+	// +optional
+	Initial *Duration `json:"initial,omitempty"`
+	// Max is the longest wait. Unset means 30s.
+	// +optional
+	Max *Duration `json:"max,omitempty"`
+}
+
+// CollectorSpec shapes tenant collectors.
+type CollectorSpec struct {
+	// Replicas is how many collectors run. Only classes of placement Scaled take more than
+	// one.
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Resources of the collector container.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+	// Storage keeps positions across pods. Unset means a directory that lives as long as
+	// the pod.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+	// ShutdownGrace is how long a stopping collector goes on delivering what it has.
+	// Unset means 30s.
+	// +optional
+	ShutdownGrace *Duration `json:"shutdownGrace,omitempty"`
+	// PodLabels are added to the pods.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	PodLabels map[string]string `json:"podLabels,omitempty"`
+	// PodAnnotations are added to the pods.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
+	// NodeSelector of the pods.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// Tolerations of the pods.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// StorageSpec is where a tenant collector keeps positions.
+type StorageSpec struct {
+	// Size of the PersistentVolumeClaim of each collector.
+	Size resource.Quantity `json:"size"`
+	// StorageClassName of the claim. Unset means the default of the cluster.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	StorageClassName *string `json:"storageClassName,omitempty"`
+}
+
+// LogSourceStatus is what the manager sees of a LogSource.
+type LogSourceStatus struct {
+	// ObservedGeneration is the generation the status describes.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// State of the source; with several collectors the worst of them.
+	// +kubebuilder:validation:Enum=Pending;Opening;Fetching;Idle;Suspended;Reopening;Paused;Stopping;Failed
+	// +optional
+	State string `json:"state,omitempty"`
+	// Placement of the class: Node, Single or Scaled.
+	// +optional
+	Placement string `json:"placement,omitempty"`
+	// Replicas is the number of collectors, for the scale subresource.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+	// Selector selects the collectors, for the scale subresource.
+	// +optional
+	Selector string `json:"selector,omitempty"`
+	// Collectors counts the collectors.
+	// +optional
+	Collectors *CollectorsStatus `json:"collectors,omitempty"`
+	// Flow is the state of flow control.
+	// +optional
+	Flow *FlowStatus `json:"flow,omitempty"`
+	// Delivery is the ledger, summed over the collectors.
+	// +optional
+	Delivery *DeliveryStatus `json:"delivery,omitempty"`
+	// LastFetch is the newest result of a fetch.
+	// +optional
+	LastFetch *LastFetch `json:"lastFetch,omitempty"`
+	// Destinations is the state of each destination.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Destinations []DestinationStatus `json:"destinations,omitempty"`
+	// Worst lists the collectors that are worst off, at most 10.
+	// +listType=atomic
+	// +optional
+	Worst []CollectorStatus `json:"worst,omitempty"`
+	// Conditions: Accepted, ResolvedRefs, Programmed, Connected, Ready, FlowControlled, DataLoss.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CollectorsStatus counts collectors.
+type CollectorsStatus struct {
+	// Desired collectors.
+	Desired int32 `json:"desired"`
+	// Ready collectors.
+	Ready int32 `json:"ready"`
+	// Programmed collectors run the newest plan.
+	Programmed int32 `json:"programmed"`
+	// Summary is ready/desired.
+	Summary string `json:"summary"`
+}
+
+// FlowStatus is the state of flow control.
+type FlowStatus struct {
+	// Window in messages, summed over the collectors.
+	Window int64 `json:"window"`
+	// InUse is how many messages are on the way.
+	InUse int64 `json:"inUse"`
+	// SuspendedCollectors is how many collectors are suspended.
+	SuspendedCollectors int32 `json:"suspendedCollectors"`
+	// SuspendedBy names the destinations that hold the source.
+	// +listType=set
+	// +optional
+	SuspendedBy []string `json:"suspendedBy,omitempty"`
+	// SuspendedSince is when the longest suspension began.
+	// +optional
+	SuspendedSince *metav1.Time `json:"suspendedSince,omitempty"`
+}
+
+// DeliveryStatus is the ledger: accepted = delivered + lost + on the way, per destination;
+// here the slowest required destination counts.
+type DeliveryStatus struct {
+	// Accepted messages from the source.
+	Accepted int64 `json:"accepted"`
+	// Delivered messages.
+	Delivered int64 `json:"delivered"`
+	// Lag is the age of the oldest message that is not acked.
+	// +optional
+	Lag string `json:"lag,omitempty"`
+	// OldestUnackedTime is when that message was accepted.
+	// +optional
+	OldestUnackedTime *metav1.Time `json:"oldestUnackedTime,omitempty"`
+	// Lost is what was dropped, rejected or gone before it could be read.
+	// +optional
+	Lost *LostStatus `json:"lost,omitempty"`
+	// LostSummary is lost.messages, with the bytes where only these are known.
+	// +optional
+	LostSummary string `json:"lostSummary,omitempty"`
+	// Retired are the totals of collectors that are gone.
+	// +optional
+	Retired *RetiredStatus `json:"retired,omitempty"`
+}
+
+// LostStatus counts losses.
+type LostStatus struct {
+	// Messages lost.
+	Messages int64 `json:"messages"`
+	// Bytes lost that could not be counted in messages.
+	Bytes int64 `json:"bytes"`
+	// ByReason counts messages by reason.
+	// +optional
+	ByReason map[string]int64 `json:"byReason,omitempty"`
+}
+
+// RetiredStatus is what collectors counted that are gone.
+type RetiredStatus struct {
+	// Accepted messages.
+	Accepted int64 `json:"accepted"`
+	// Delivered messages.
+	Delivered int64 `json:"delivered"`
+	// Lost messages.
+	Lost int64 `json:"lost"`
+}
+
+// LastFetch is the newest result of a fetch.
+type LastFetch struct {
+	// Result in the words of the seed: Success, NoData, TryAgain, NotConnected, Error.
+	Result string `json:"result"`
+	// Time of the result.
+	Time metav1.Time `json:"time"`
+}
+
+// DestinationStatus is the state of one destination over all collectors.
+type DestinationStatus struct {
+	// Name of the destination.
+	Name string `json:"name"`
+	// State: Opening, Delivering, Idle, Retrying or Failed; the worst of the collectors.
+	State string `json:"state"`
+	// LastError is the newest error, empty once it delivers again.
+	// +optional
+	LastError string `json:"lastError,omitempty"`
+	// LastAckTime is when it last took something.
+	// +optional
+	LastAckTime *metav1.Time `json:"lastAckTime,omitempty"`
+	// Delivered messages.
+	Delivered int64 `json:"delivered"`
+	// Queued messages, with those in flight.
+	Queued int64 `json:"queued"`
+	// Lost messages: dropped or rejected.
+	Lost int64 `json:"lost"`
+}
+
+// CollectorStatus is one collector that is not well.
+type CollectorStatus struct {
+	// Collector is the name of the pod.
+	Collector string `json:"collector"`
+	// Node it runs on.
+	// +optional
+	Node string `json:"node,omitempty"`
+	// State of the source there.
+	State string `json:"state"`
+	// Reason in words.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+}
