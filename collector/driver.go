@@ -95,6 +95,9 @@ type Env struct {
 	StartAt string
 	// Node is where this collector runs.
 	Node Node
+	// OutputDir is the only directory that destinations may write files beneath
+	// (--output-dir); empty where this collector has none.
+	OutputDir string
 }
 
 // Bookmarks are the saved positions of one source, by the key of Batch.SetBookmark.
@@ -170,14 +173,44 @@ func newDriver[O, D any](c class.Class, defs []byte, build func(O, Env) (D, erro
 	if err := json.Unmarshal(defs, &c.Options); err != nil {
 		panic(fmt.Sprintf("BUG: options.json of class %s: %v; run make generate", c.Name, err))
 	}
+	defaults := defaultOptions(c.Options)
 	return Driver{Class: &c, build: func(options []byte, secrets Secrets, env Env) (any, error) {
 		var o O
+		if err := decodeOptions(defaults, &o); err != nil {
+			return nil, fmt.Errorf("BUG: defaults of class %s: %w; run make generate", c.Name, err)
+		}
 		if err := decodeOptions(options, &o); err != nil {
 			return nil, fmt.Errorf("options of class %s: %w", c.Name, err)
 		}
 		bindSecrets(&o, secrets)
 		return build(o, env)
 	}}
+}
+
+// New makes one instance of the class: a Fetcher, Source or Destination as Class says.
+// Options are decoded strictly over the defaults of the class; secretOptions become
+// Secret fields that read through secrets.
+func (d Driver) New(options json.RawMessage, secretOptions []plan.SecretOption, secrets Secrets, env Env) (any, error) {
+	options, err := withSecrets(options, secretOptions)
+	if err != nil {
+		return nil, fmt.Errorf("options of class %s: %w", d.Class.Name, err)
+	}
+	return d.build(options, secrets, env)
+}
+
+// defaultOptions is the options object of a LogSource that sets none.
+func defaultOptions(options []class.Option) []byte {
+	m := map[string]json.RawMessage{}
+	for _, o := range options {
+		if o.Default != nil {
+			m[o.Name] = o.Default
+		}
+	}
+	doc, err := json.Marshal(m)
+	if err != nil {
+		panic("BUG: default is not JSON: " + err.Error())
+	}
+	return doc
 }
 
 func decodeOptions(raw []byte, into any) error {
