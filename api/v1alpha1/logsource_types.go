@@ -108,11 +108,13 @@ type SourceSpec struct {
 
 	// TimeReopen is the wait before a source that lost its connection is opened again.
 	// Unset means 1s, which is what syslog-ng does.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('24h')",message="must be a duration from 100ms to 24h, such as 250ms, 10s or 1h30m"
 	// +optional
 	TimeReopen *Duration `json:"timeReopen,omitempty"`
 
 	// FetchNoDataDelay is the wait after a fetch that had no data. Unset means timeReopen
 	// if that is set, else the default of the class.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 250ms, 10s or 1h30m"
 	// +optional
 	FetchNoDataDelay *Duration `json:"fetchNoDataDelay,omitempty"`
 
@@ -150,13 +152,6 @@ type SourceSpec struct {
 // +kubebuilder:validation:Enum=no-parse
 type Flag string
 
-// Duration is a length of time in Go syntax, such as 250ms, 10s or 1h30m.
-//
-// +kubebuilder:validation:Type=string
-// +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-type Duration = metav1.Duration
-
 // A SecretOption fills one option from a key of a Secret.
 type SecretOption struct {
 	// Option is the name of the option.
@@ -190,6 +185,10 @@ type WindowSpec struct {
 	Messages int32 `json:"messages,omitempty"`
 	// Bytes on the way at most. One message larger than this passes alone.
 	// +kubebuilder:default="8Mi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Gi')) <= 0",message="must be a number of bytes from 64Ki to 64Gi, such as 65536, 8Mi or 1Gi"
 	// +optional
 	Bytes *resource.Quantity `json:"bytes,omitempty"`
 }
@@ -212,6 +211,7 @@ type SelectSpec struct {
 	// +optional
 	IncludeCollectors bool `json:"includeCollectors,omitempty"`
 	// Since skips what is older than this, counted from first contact.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('8760h')",message="must be a duration from 0s to 8760h, such as 250ms, 10s or 1h30m"
 	// +optional
 	Since *Duration `json:"since,omitempty"`
 }
@@ -297,6 +297,10 @@ type DestinationSpec struct {
 type QueueSpec struct {
 	// Size in bytes.
 	// +kubebuilder:default="64Mi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Gi')) <= 0",message="must be a number of bytes from 64Ki to 64Gi, such as 65536, 8Mi or 1Gi"
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
 }
@@ -311,10 +315,15 @@ type BatchSpec struct {
 	Messages int32 `json:"messages,omitempty"`
 	// Bytes of message text in a request at most. One larger message goes alone.
 	// +kubebuilder:default="1Mi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('256Mi')) <= 0",message="must be a number of bytes from 1Ki to 256Mi, such as 65536, 8Mi or 1Gi"
 	// +optional
 	Bytes *resource.Quantity `json:"bytes,omitempty"`
 	// Timeout is how long a request waits for more messages. It does not wait while the
 	// source is suspended.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('5m')",message="must be a duration from 0s to 5m, such as 250ms, 10s or 1h30m"
 	// +optional
 	Timeout *Duration `json:"timeout,omitempty"`
 }
@@ -323,9 +332,11 @@ type BatchSpec struct {
 // never end: what cannot be delivered now holds the source, or is dropped as onFull says.
 type RetrySpec struct {
 	// Initial wait. Unset means 500ms.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('10ms') && duration(self) <= duration('1h')",message="must be a duration from 10ms to 1h, such as 250ms, 10s or 1h30m"
 	// +optional
 	Initial *Duration `json:"initial,omitempty"`
 	// Max is the longest wait. Unset means 30s.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('10ms') && duration(self) <= duration('24h')",message="must be a duration from 10ms to 24h, such as 250ms, 10s or 1h30m"
 	// +optional
 	Max *Duration `json:"max,omitempty"`
 }
@@ -348,14 +359,17 @@ type CollectorSpec struct {
 	Storage *StorageSpec `json:"storage,omitempty"`
 	// ShutdownGrace is how long a stopping collector goes on delivering what it has.
 	// Unset means 30s.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('10m')",message="must be a duration from 0s to 10m, such as 250ms, 10s or 1h30m"
 	// +optional
 	ShutdownGrace *Duration `json:"shutdownGrace,omitempty"`
 	// PodLabels are added to the pods.
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="keys under logsource.dev/ belong to the manager: choose another prefix"
 	// +optional
 	PodLabels map[string]string `json:"podLabels,omitempty"`
 	// PodAnnotations are added to the pods.
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="keys under logsource.dev/ belong to the manager: choose another prefix"
 	// +optional
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
 	// NodeSelector of the pods.
@@ -372,6 +386,11 @@ type CollectorSpec struct {
 // StorageSpec is where a tenant collector keeps positions.
 type StorageSpec struct {
 	// Size of the PersistentVolumeClaim of each collector.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('64Ti')) <= 0",message="must be a number of bytes from 1Mi to 64Ti, such as 65536, 8Mi or 1Gi"
+	// +required
 	Size resource.Quantity `json:"size"`
 	// StorageClassName of the claim. Unset means the default of the cluster.
 	// +kubebuilder:validation:MaxLength=253

@@ -1,0 +1,44 @@
+// Command generate writes what is derived from Go types, and needs controller-tools to do
+// so: deep copies, CRDs, and the options of every driver. Run it from the root of the
+// repository; hack/generate.sh does, and then runs what needs the drivers themselves.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"sigs.k8s.io/controller-tools/pkg/crd"
+	"sigs.k8s.io/controller-tools/pkg/deepcopy"
+	"sigs.k8s.io/controller-tools/pkg/genall"
+)
+
+const crdDir = "config/crd"
+
+func main() {
+	for _, step := range []func() error{writeTypes, writeOptions} {
+		if err := step(); err != nil {
+			fmt.Fprintln(os.Stderr, "generate:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// writeTypes writes the deep copies and the CRDs of the API.
+func writeTypes() error {
+	fmt.Println("generate: api/v1alpha1/zz_generated.deepcopy.go,", crdDir)
+	var copies genall.Generator = deepcopy.Generator{}
+	omit := true
+	var crds genall.Generator = crd.Generator{OmitToolVersion: &omit}
+	rt, err := genall.Generators{&copies, &crds}.ForRoots("./api/v1alpha1")
+	if err != nil {
+		return err
+	}
+	rt.OutputRules = genall.OutputRules{
+		Default:     genall.OutputArtifacts{Config: genall.OutputToDirectory(crdDir)},
+		ByGenerator: map[*genall.Generator]genall.OutputRule{},
+	}
+	if rt.Run() {
+		return fmt.Errorf("api/v1alpha1 has errors, see above")
+	}
+	return nil
+}
