@@ -43,6 +43,19 @@ func (e *PartialError) Error() string {
 // Unwrap gives the answer to the request as a whole.
 func (e *PartialError) Unwrap() error { return e.Err }
 
+// AppendRejections adds the records lo to hi (hi not included) of a request, counted
+// through all of its batches, as not taken because of err.
+func AppendRejections(rejected []Rejection, bs []*Batch, lo, hi int, err error) []Rejection {
+	first := 0
+	for i, b := range bs {
+		for r := max(lo-first, 0); r < min(hi-first, b.Len()); r++ {
+			rejected = append(rejected, Rejection{Batch: i, Record: r, Err: err})
+		}
+		first += b.Len()
+	}
+	return rejected
+}
+
 type permanentError struct{ error }
 
 func (p permanentError) Unwrap() error { return p.error }
