@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,8 +14,48 @@ type Stream struct {
 	// such as stdout and stderr of a container; Record.Variant picks one. May be empty.
 	Variants [][]Attr
 
-	once    sync.Once
-	encoded [][]byte
+	encoded atomic.Pointer[encoding] // what the formats made of the attributes, a list
+}
+
+// An Encoder renders the attributes of a stream in one format. Make one per format, as a
+// package variable: its address is the key under which every stream keeps the result.
+type Encoder struct {
+	// Encode renders s.Attrs and s.Variants[variant]; a variant that the stream does not
+	// have (variant == len(s.Variants)) stands for none.
+	Encode func(s *Stream, variant int) []byte
+}
+
+// encoding is what one encoder made of a stream: one entry per variant, then one for none.
+type encoding struct {
+	by   *Encoder
+	sets [][]byte
+	next *encoding
+}
+
+// Encoded returns the attributes of records of that variant as e renders them. They are
+// rendered once per stream; the slice is shared and must not be written. Any goroutine
+// may call it.
+func (s *Stream) Encoded(e *Encoder, variant int) []byte {
+	for n := s.encoded.Load(); n != nil; n = n.next {
+		if n.by == e {
+			return n.sets[min(variant, len(s.Variants))]
+		}
+	}
+	return s.encode(e).sets[min(variant, len(s.Variants))]
+}
+
+// encode may run in two goroutines at once; both results are equal and either may stay.
+func (s *Stream) encode(e *Encoder) *encoding {
+	n := &encoding{by: e, sets: make([][]byte, len(s.Variants)+1)}
+	for i := range n.sets {
+		n.sets[i] = e.Encode(s, i)
+	}
+	for {
+		n.next = s.encoded.Load()
+		if s.encoded.CompareAndSwap(n.next, n) {
+			return n
+		}
+	}
 }
 
 // An Attr is one name and its value, or a group of attributes under one name.
@@ -58,14 +97,24 @@ type Batch struct {
 	bookmark    []byte
 
 	// set by the log path while the batch is on the way
-	path    *logPath
-	seq     uint64
-	bytes   int64        // counted against the window
-	waiting atomic.Int32 // destinations the window waits for
-	acks    atomic.Int32 // required destinations the bookmark waits for
-	refs    atomic.Int32 // destinations (and the log path) that hold the memory
-	posted  int64        // UnixNano, for the lag
-	next    *Batch       // free list
+	path         *logPath
+	marks        *bookmarks   // where the bookmark is saved
+	seq          uint64       // place in the tracker
+	acked        bool         // guarded by the tracker
+	windowed     bool         // took the window and gives it back
+	releaseEarly bool         // gives it back on the last hold, not once saved
+	holders      []holder     // who waits for it, as it was when posted
+	holds        atomic.Int32 // suspending destinations the window waits for
+	acks         atomic.Int32 // required destinations the bookmark waits for
+	refs         atomic.Int32 // destinations and tracker that hold the memory
+	posted       int64        // UnixNano, for the lag and the batch timeout
+}
+
+// A holder is one destination of a batch on the way, and what waits for it.
+type holder struct {
+	queue    *queue
+	holds    bool // the window
+	required bool // the bookmark
 }
 
 // SetStream says where the messages come from. A lent batch has the stream it was lent
@@ -86,6 +135,9 @@ func (b *Batch) Append(t time.Time, body []byte) bool {
 func (b *Batch) AppendRecord(r Record) bool {
 	if len(b.recs) > 0 && (len(b.recs) >= b.maxMessages || len(b.buf)+len(r.Body) > b.maxBytes) {
 		return false
+	}
+	if r.UnixNano == 0 {
+		r.UnixNano = time.Now().UnixNano()
 	}
 	off := len(b.buf)
 	b.buf = append(b.buf, r.Body...)
@@ -123,7 +175,7 @@ func (b *Batch) Variant(i int) int { return int(b.recs[i].variant) }
 // reset empties the batch and lends it anew.
 func (b *Batch) reset(s *Stream, maxMessages, maxBytes int) {
 	b.stream, b.buf, b.recs = s, b.buf[:0], b.recs[:0]
-	b.bookmarkKey, b.bookmark = "", b.bookmark[:0]
+	b.bookmarkKey, b.bookmark, b.marks = "", b.bookmark[:0], nil
 	b.maxMessages, b.maxBytes = maxMessages, maxBytes
 }
 

@@ -38,8 +38,9 @@ type Poster interface {
 	// message). It must be given back through Post, also when it stayed empty.
 	Batch(s *Stream) *Batch
 	// Post queues the batch and takes it from the caller. While the window is full it
-	// blocks, unless the source is a Suspender. A non-nil error means that the batch was
-	// not taken: ctx ended first, or the source posted while suspended (ErrSuspended).
+	// blocks, unless the source is a Suspender. A non-nil error means that its messages
+	// were not accepted: ctx ended first, or the source posted while suspended
+	// (ErrSuspended). Either way the batch is no longer the caller's.
 	Post(ctx context.Context, b *Batch) error
 }
 

@@ -95,6 +95,11 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// noSecrets is the reader of a collector without Secrets.
+func noSecrets(name, _ string) ([]byte, error) {
+	return nil, fmt.Errorf("this collector has no Secret %s: give it --secrets-dir, or the Secret in a file with -f", name)
+}
+
 // StaticSecret is a secret with a fixed value, for tests of drivers.
 func StaticSecret(v string) Secret {
 	return Secret{read: func(string, string) ([]byte, error) { return []byte(v), nil }}

@@ -6,6 +6,7 @@ package jsonlines
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"unicode/utf8"
 
@@ -27,6 +28,24 @@ func Append(dst []byte, b *collector.Batch, i int) []byte {
 	dst = appendString(dst, b.Body(i))
 	dst = append(dst, b.Stream().Encoded(&attributes, b.Variant(i))...)
 	return append(dst, '}', '\n')
+}
+
+// AppendRaw appends message i as it came, and a newline, and returns the extended dst. A
+// message with newlines within takes several lines.
+func AppendRaw(dst []byte, b *collector.Batch, i int) []byte {
+	return append(append(dst, b.Body(i)...), '\n')
+}
+
+// Format returns what renders one message for a destination's option format: Append for
+// json, AppendRaw for raw.
+func Format(format string) (func(dst []byte, b *collector.Batch, i int) []byte, error) {
+	switch format {
+	case "json":
+		return Append, nil
+	case "raw":
+		return AppendRaw, nil
+	}
+	return nil, fmt.Errorf("option format is %q: use json or raw", format)
 }
 
 // attributes renders a stream's attributes as the rest of an object: ,"name":"value"…

@@ -29,7 +29,7 @@ const (
 	DefaultWindowBytes    = 8 << 20
 	DefaultBatchMessages  = 2048
 	DefaultBatchBytes     = 1 << 20
-	DefaultBatchTimeout   = Duration(time.Second)
+	DefaultBatchTimeout   = Duration(250 * time.Millisecond)
 	DefaultQueueBytes     = 64 << 20
 	DefaultRetryInitial   = Duration(500 * time.Millisecond)
 	DefaultRetryMax       = Duration(30 * time.Second)

@@ -1,0 +1,63 @@
+package collector
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/logsource/operator/collector/report"
+)
+
+// counters count by reason. The reasons are fixed words, so their number is bounded.
+type counters struct {
+	mu sync.Mutex
+	n  map[string]int64
+}
+
+func newCounters() *counters { return &counters{n: map[string]int64{}} }
+
+func (c *counters) add(reason string, n int) {
+	c.mu.Lock()
+	c.n[reason] += int64(n)
+	c.mu.Unlock()
+}
+
+func (c *counters) snapshot() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.n)
+}
+
+// gaps count what the origin no longer had when it could be read, by reason.
+type gaps struct {
+	mu              sync.Mutex
+	messages, bytes map[string]int64
+}
+
+func (g *gaps) add(reason string, messages, bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.messages == nil {
+		g.messages, g.bytes = map[string]int64{}, map[string]int64{}
+	}
+	g.messages[reason] += messages
+	g.bytes[reason] += bytes
+}
+
+func (g *gaps) totals() (messages, bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for reason := range g.messages {
+		messages += g.messages[reason]
+		bytes += g.bytes[reason]
+	}
+	return messages, bytes
+}
+
+// fill copies the ledger into d at one instant.
+func (q *queue) fill(d *report.Destination) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.Accepted, d.Delivered, d.DeliveredBytes = q.ledger.accepted, q.ledger.delivered, q.ledger.deliveredBytes
+	d.Queued, d.InFlight, d.Retries = int64(q.messages), q.ledger.inFlight, q.ledger.retries
+	d.Dropped, d.Rejected = maps.Clone(q.ledger.dropped), maps.Clone(q.ledger.rejected)
+}

@@ -1,0 +1,198 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/logsource/operator/collector/checkpoint"
+	"github.com/logsource/operator/collector/plan"
+	"github.com/logsource/operator/collector/report"
+)
+
+// Options make an Engine.
+type Options struct {
+	Registry Registry
+	// Secrets returns the reader of the Secrets that a LogSource may use; nil: it has none.
+	Secrets func(plan.LogSource) Secrets
+	// Store keeps the bookmarks. The engine does not close it.
+	Store *checkpoint.Store
+	// Node is where the collector runs.
+	Node Node
+	// OutputDir is what file destinations may write beneath; empty: nothing.
+	OutputDir string
+	// Version, Pod are named in the report.
+	Version, Pod string
+	Log          *slog.Logger
+}
+
+// An Engine runs one log path per plan. Its methods may be called from any goroutine.
+type Engine struct {
+	opts    Options
+	env     *environment
+	started time.Time
+
+	mu      sync.Mutex // protects what follows
+	paths   map[string]*running
+	refused map[string]report.Refused
+	stopped bool
+	applied bool
+	work    sync.WaitGroup // plans being applied
+}
+
+// running is a log path and the plans on their way to it.
+type running struct {
+	path *logPath
+	plan *plan.Plan // the newest one asked for
+}
+
+// NewEngine makes an engine that runs nothing yet.
+func NewEngine(o Options) *Engine {
+	if o.Secrets == nil {
+		o.Secrets = func(plan.LogSource) Secrets { return noSecrets }
+	}
+	return &Engine{
+		opts: o, started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
+		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log},
+	}
+}
+
+// Apply makes the engine run exactly these plans, by UID of their LogSources: only log
+// paths whose plan changed are touched, and none waits for another. A path whose plan is
+// gone is drained up to its shutdownGrace and forgotten, its bookmarks with it.
+// Apply does not wait for any of that; Wait does.
+func (e *Engine) Apply(plans []*plan.Plan) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return
+	}
+	e.applied = true
+	wanted := map[string]bool{}
+	for _, p := range plans {
+		wanted[p.LogSource.UID] = true
+		e.applyLocked(p)
+	}
+	for uid, r := range e.paths {
+		if !wanted[uid] {
+			delete(e.paths, uid)
+			delete(e.refused, uid)
+			e.work.Go(func() { e.retire(uid, r) })
+		}
+	}
+}
+
+func (e *Engine) applyLocked(p *plan.Plan) {
+	uid := p.LogSource.UID
+	r := e.paths[uid]
+	if r != nil && equalJSON(r.plan, p) {
+		return
+	}
+	if r == nil {
+		r = &running{path: newLogPath(e.env, p)}
+		e.paths[uid] = r
+	}
+	r.plan = p
+	e.work.Go(func() { e.applyOne(r, p) })
+}
+
+// applyOne applies p unless a newer plan has been asked for meanwhile.
+func (e *Engine) applyOne(r *running, p *plan.Plan) {
+	err := r.path.apply(func() *plan.Plan {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return r.plan
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		delete(e.refused, p.LogSource.UID)
+		return
+	}
+	e.refused[p.LogSource.UID] = report.Refused{UID: p.LogSource.UID, Generation: p.LogSource.Generation, Error: err.Error()}
+	e.opts.Log.Error("plan refused; what ran before goes on", "logsource", p.LogSource.String(), "error", err)
+}
+
+func (e *Engine) retire(uid string, r *running) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.plan.ShutdownGrace.D())
+	defer cancel()
+	r.path.stop(ctx)
+	e.mu.Lock()
+	back := e.paths[uid] != nil
+	e.mu.Unlock()
+	if !back {
+		e.opts.Store.Forget(func(name string) bool { return !strings.HasPrefix(name, uid+"/") })
+	}
+	e.opts.Log.Info("log path removed", "logsource", r.plan.LogSource.String())
+}
+
+// Wait returns when every plan applied so far has taken effect.
+func (e *Engine) Wait() { e.work.Wait() }
+
+// Stop ends every log path: sources first, then destinations once they have delivered
+// what they hold, or when ctx ends. What is left keeps its bookmark unmoved.
+func (e *Engine) Stop(ctx context.Context) {
+	e.mu.Lock()
+	e.stopped = true
+	paths := make([]*running, 0, len(e.paths))
+	for _, r := range e.paths {
+		paths = append(paths, r)
+	}
+	e.mu.Unlock()
+	e.work.Wait()
+	var wait sync.WaitGroup
+	for _, r := range paths {
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, r.plan.ShutdownGrace.D())
+			defer cancel()
+			r.path.stop(ctx)
+		})
+	}
+	wait.Wait()
+}
+
+// Ready says whether the engine has been given its plans.
+func (e *Engine) Ready() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.applied && !e.stopped
+}
+
+// Report says how every log path does, sorted by UID.
+func (e *Engine) Report() report.Collector {
+	e.mu.Lock()
+	paths := make([]*logPath, 0, len(e.paths))
+	for _, r := range e.paths {
+		paths = append(paths, r.path)
+	}
+	c := report.Collector{
+		Version: e.opts.Version, Started: e.started, Node: e.opts.Node.Name, Pod: e.opts.Pod,
+		LogPaths: []report.LogPath{},
+	}
+	for _, r := range e.refused {
+		c.Refused = append(c.Refused, r)
+	}
+	e.mu.Unlock()
+	for _, l := range paths {
+		if l.current() != nil {
+			c.LogPaths = append(c.LogPaths, l.report())
+		}
+	}
+	sort.Slice(c.LogPaths, func(i, j int) bool { return c.LogPaths[i].UID < c.LogPaths[j].UID })
+	sort.Slice(c.Refused, func(i, j int) bool { return c.Refused[i].UID < c.Refused[j].UID })
+	return c
+}
+
+// events returns the event counters of every log path.
+func (e *Engine) events() map[plan.LogSource]map[string]int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make(map[plan.LogSource]map[string]int64, len(e.paths))
+	for _, r := range e.paths {
+		all[r.plan.LogSource] = r.path.events.snapshot()
+	}
+	return all
+}
