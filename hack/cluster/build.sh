@@ -33,6 +33,7 @@ recipe() {
       tags=no_btrfs,no_devmapper,no_zfs,no_aufs
       ldflags+=" -X github.com/containerd/containerd/v2/version.Version=$(version_of containerd github.com/containerd/containerd/v2)"
       ;;
+    tools) ldflags+=" $(helm_versions)" ;;
   esac
 }
 
@@ -49,6 +50,14 @@ kubernetes_version() {
     printf -- '-X %s=%s ' "$p.gitVersion" "v$v" "$p.gitMajor" "$major" "$p.gitMinor" "$minor" "$p.gitTreeState" clean \
       "$p.gitCommit" 0000000000000000000000000000000000000000 "$p.buildDate" 1970-01-01T00:00:00Z
   done
+}
+
+# Without these flags `helm template` takes the cluster for a v1.20, which no chart of today accepts.
+helm_versions() {
+  local major minor p
+  IFS=. read -r major minor _ <<<"$(version_of kubernetes k8s.io/kubernetes)"
+  printf -- '-X helm.sh/helm/v3/internal/version.version=v%s ' "$(version_of tools helm.sh/helm/v3)"
+  for p in chartutil lint/rules; do printf -- '-X helm.sh/helm/v3/pkg/%s=%s ' "$p.k8sVersionMajor" "$major" "$p.k8sVersionMinor" "$minor"; done
 }
 
 # up_to_date STAMP HASH FILE: was FILE made from what HASH stands for?
