@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/tools/go/packages"
 	apiext "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-tools/pkg/crd"
 	crdmarkers "sigs.k8s.io/controller-tools/pkg/crd/markers"
@@ -33,10 +34,10 @@ type option struct {
 // minimumDuration is the one marker of our own: +logsource:minimumDuration=100ms.
 const minimumDuration = "logsource:minimumDuration"
 
-// writeOptions writes options.json, and the option table of the README, of every driver
-// that has an Options struct.
+// writeOptions writes options.json, and the option table of the README, of every driver: a
+// folder with a driver.go, whose package has an Options struct.
 func writeOptions() error {
-	folders, err := filepath.Glob("drivers/*/options.go")
+	folders, err := filepath.Glob("drivers/*/driver.go")
 	if err != nil {
 		return err
 	}
@@ -61,17 +62,34 @@ func writeDriver(dir string) error {
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(options); err != nil {
+	text, err := encode(options)
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(target, out.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(target, text, 0o644); err != nil {
 		return err
 	}
 	return writeTable(filepath.Join(dir, "README.md"), options)
+}
+
+// encode writes one option per line, so that a change is one line of a diff.
+func encode(options []option) ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteString("[")
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	for i, o := range options {
+		if i > 0 {
+			out.Truncate(out.Len() - 1)
+			out.WriteString(",")
+		}
+		out.WriteString("\n  ")
+		if err := enc.Encode(o); err != nil {
+			return nil, err
+		}
+	}
+	out.WriteString("]\n")
+	return out.Bytes(), nil
 }
 
 // readOptions describes the fields of the package's Options struct, in their order.
@@ -92,12 +110,12 @@ func readOptions(pkg string) ([]option, error) {
 	id := crd.TypeIdent{Package: roots[0], Name: "Options"}
 	p.NeedPackage(roots[0])
 	p.NeedFlattenedSchemaFor(id)
-	if loader.PrintErrors(roots) {
+	if loader.PrintErrors(roots, packages.TypeError) { // imports are not loaded whole, so types miss
 		return nil, fmt.Errorf("the package has errors, see above")
 	}
 	info, schema := p.Types[id], p.FlattenedSchemata[id]
 	if info == nil {
-		return nil, fmt.Errorf("options.go declares no type Options")
+		return nil, fmt.Errorf("the package declares no type Options")
 	}
 	options := []option{}
 	for _, f := range info.Fields {
@@ -116,7 +134,7 @@ func describe(f markers.FieldInfo, schema apiext.JSONSchemaProps) (option, error
 	if !ok || name == "" {
 		return option{}, fmt.Errorf("needs a json tag")
 	}
-	o := option{Name: name, Description: strings.TrimSpace(f.Doc)}
+	o := option{Name: name, Description: strings.Join(strings.Fields(f.Doc), " ")}
 	if o.Description == "" {
 		return option{}, fmt.Errorf("needs a doc comment: it is the description that users read")
 	}

@@ -16,7 +16,8 @@ const (
 func writeTable(path string, options []option) error {
 	old, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		return fmt.Errorf("has no README.md: write one, with a line %s and a line %s", tableBegin, tableEnd)
+		fmt.Printf("generate: %s is missing: write it, with a line %s and a line %s\n", path, tableBegin, tableEnd)
+		return nil
 	}
 	if err != nil {
 		return err

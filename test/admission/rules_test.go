@@ -1,0 +1,129 @@
+package admission_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/logsource/operator/collector/class"
+)
+
+// documents splits a YAML file.
+func documents(data []byte) [][]byte { return bytes.Split(data, []byte("\n---\n")) }
+
+// testClass is a class of testdata/classes.yaml.
+func testClass(t *testing.T, name string) *class.Class {
+	t.Helper()
+	data, err := os.ReadFile("testdata/classes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range documents(data) {
+		var obj struct {
+			Metadata struct{ Name string }
+			Spec     class.Class
+		}
+		if err := yaml.Unmarshal(doc, &obj); err != nil {
+			t.Fatal(err)
+		}
+		if obj.Metadata.Name == name {
+			return &obj.Spec
+		}
+	}
+	t.Fatalf("testdata/classes.yaml has no %s", name)
+	return nil
+}
+
+// The policy in the cluster and class.Check in the programs say the same in the same
+// words, for every type and every bound.
+func TestPolicySaysWhatCheckSays(t *testing.T) {
+	k := testClass(t, "every.source")
+	f := func(options string, secrets ...string) {
+		t.Helper()
+		problems := k.Check(decode(t, options), secrets)
+		err := dryRun(t.Context(), withSecrets(logSource("every", plain(t, options)), secrets))
+		if len(problems) == 0 {
+			if err != nil {
+				t.Errorf("%s: Check is content, the policy is not: %v", options, err)
+			}
+			return
+		}
+		if err == nil {
+			t.Errorf("%s: Check says %v, the policy takes it", options, problems)
+			return
+		}
+		for _, p := range problems {
+			message, _, _ := strings.Cut(p.Message, "; did you mean")
+			if want := "spec.source." + p.Field + ": " + message; !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the policy says\n%v\nwithout\n%s", options, err, want)
+			}
+		}
+	}
+	with := func(option, value string) {
+		t.Helper()
+		f(`{"url":"http://h","` + option + `":` + value + `}`)
+	}
+	f(`{}`)
+	f(`{"url":"http://h"}`)
+	f(`{"url":"http://h"}`, "token")
+	f(`{"url":"http://h"}`, "tokn")
+	f(`{"url":"http://h"}`, "path")
+	f(`{"url":"http://h","token":"x"}`, "token")
+	for _, v := range []string{`"not a url"`, `"/path"`, `"http://"`, `"mailto:a@b"`, `7`, `null`, `"https://h:1/p?q=1"`} {
+		f(`{"url":` + v + `}`)
+	}
+	with("urll", `"x"`)
+	for option, values := range map[string][]string{
+		"method":   {`"GET"`, `"PUT"`, `1`},
+		"path":     {`"/x"`, `"x"`, `true`},
+		"pageSize": {`1`, `1000`, `0`, `1001`, `"5"`, `5.5`, `true`},
+		"follow":   {`true`, `"yes"`, `1`},
+		"timeout":  {`"100ms"`, `"99ms"`, `"1m0.5s"`, `"15 seconds"`, `15`, `""`, `"1234567890h"`, `"1h1h1h1h1h1h1h1h1h"`},
+		"maxBody":  {`0`, `65536`, `-1`, `"64Ki"`, `"8Mx"`, `"1.5M"`, `"-1"`, `1e30`, `"999999Ti"`, `"1000000Ti"`},
+		"hosts":    {`[]`, `["a"]`, `["a","B"]`, `["a",1]`, `"a"`, `{}`},
+		"levels":   {`["info","error"]`, `["info","debug"]`},
+		"headers":  {`{}`, `{"a":"b"}`, `{"a":1}`, `["a"]`, `"a"`},
+		"token":    {`"hunter2"`},
+	} {
+		for _, v := range values {
+			with(option, v)
+		}
+	}
+	f(`{"zzz":1,"pageSize":"5","token":"x"}`, "nosuch") // several at once
+}
+
+func decode(t *testing.T, doc string) map[string]any {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(doc))
+	d.UseNumber()
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func plain(t *testing.T, doc string) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := yaml.Unmarshal([]byte(doc), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func withSecrets(obj *unstructured.Unstructured, names []string) *unstructured.Unstructured {
+	var list []any
+	for _, name := range names {
+		list = append(list, map[string]any{"option": name, "secretKeyRef": map[string]any{"name": "s", "key": "k"}})
+	}
+	if list != nil {
+		obj.Object["spec"].(map[string]any)["source"].(map[string]any)["secretOptions"] = list
+	}
+	return obj
+}
