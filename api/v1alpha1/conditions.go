@@ -58,6 +58,8 @@ const (
 	ReasonPlanRejected = "PlanRejected"
 	// ReasonNoCollectors: no collector is there: no node matches, or the pods cannot start.
 	ReasonNoCollectors = "NoCollectors"
+	// ReasonApplyFailed: the apiserver refused a child; the message says which and why.
+	ReasonApplyFailed = "ApplyFailed"
 	// ReasonConflict: an object of the name that a child needs belongs to somebody else.
 	ReasonConflict = "Conflict"
 

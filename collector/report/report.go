@@ -75,6 +75,10 @@ type LogPath struct {
 	GapBytes    int64            `json:"gapBytes,omitempty"`
 	SourceDrops map[string]int64 `json:"sourceDrops,omitempty"` // before acceptance, by reason
 
+	// Unresolved names the keys of Secrets ("name/key") that the log path refers to and this
+	// collector cannot read.
+	Unresolved []string `json:"unresolved,omitempty"`
+
 	Destinations []Destination `json:"destinations"`
 }
 

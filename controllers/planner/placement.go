@@ -45,9 +45,7 @@ func (p *planning) checkCollector() {
 	if c.Storage != nil && c.Storage.Size.Sign() <= 0 {
 		errs = append(errs, field.Invalid(path.Child("storage", "size"), c.Storage.Size.String(), "must be above zero, such as 1Gi"))
 	}
-	for _, err := range errs {
-		p.fail(v1alpha1.ReasonInvalidSpec, err)
-	}
+	p.failAll(errs)
 }
 
 // checkReserved keeps the labels by which pods are found and charged to a LogSource ours.

@@ -1,6 +1,9 @@
 package planner
 
 import (
+	"slices"
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -119,6 +122,14 @@ func (p *planning) fail(reason string, err *field.Error) {
 		p.reason = reason
 	}
 	p.errs = append(p.errs, err)
+}
+
+// failAll takes errors of maps, which come in no order: sorted they make a stable text.
+func (p *planning) failAll(errs field.ErrorList) {
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
+	for _, err := range errs {
+		p.fail(v1alpha1.ReasonInvalidSpec, err)
+	}
 }
 
 func (p *planning) invalid(path *field.Path, value any, detail string) {

@@ -58,9 +58,7 @@ func (p *planning) selector(at *field.Path, s *metav1.LabelSelector) *plan.Selec
 	if s == nil {
 		return nil
 	}
-	for _, err := range validation.ValidateLabelSelector(s, validation.LabelSelectorValidationOptions{}, at) {
-		p.fail(v1alpha1.ReasonInvalidSpec, err)
-	}
+	p.failAll(validation.ValidateLabelSelector(s, validation.LabelSelectorValidationOptions{}, at))
 	out := &plan.Selector{MatchLabels: s.MatchLabels}
 	for _, e := range s.MatchExpressions {
 		out.MatchExpressions = append(out.MatchExpressions, plan.Requirement{Key: e.Key, Operator: string(e.Operator), Values: e.Values})
