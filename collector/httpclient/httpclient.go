@@ -128,6 +128,9 @@ func (c Credentials) Set() bool { return c.Token.Set() || c.Username != "" }
 func (c Credentials) Reveal() (string, error) {
 	if c.Token.Set() {
 		token, err := reveal("token", c.Token)
+		if err == nil && token == "" {
+			err = errors.New("option token: the secret is empty")
+		}
 		return "Bearer " + token, err
 	}
 	if c.Username == "" {
