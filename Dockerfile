@@ -1,6 +1,6 @@
 # The image of the manager and of every collector: two static programs, no shell.
 #
-#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=v0.1.0 -t ghcr.io/logsource/operator:v0.1.0 .
+#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=0.1.0 -t ghcr.io/logsource/operator:0.1.0 .
 #
 # Without docker, hack/image.sh builds the same image: it reads the final stage below.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build

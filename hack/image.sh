@@ -14,4 +14,4 @@ certificates=/etc/ssl/certs/ca-certificates.crt
   exit 1
 }
 install -D -m 644 $certificates "$stage$certificates"
-go run ./hack/image -f Dockerfile -arch "$arch" -build-arg VERSION="${VERSION:-dev}" -from build="$stage" -t "$tag" -o "$out"
+env -u GOARCH go run ./hack/image -f Dockerfile -arch "$arch" -build-arg VERSION="${VERSION:-dev}" -from build="$stage" -t "$tag" -o "$out"
