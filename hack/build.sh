@@ -4,4 +4,4 @@
 set -euo pipefail
 out=$(realpath -m "${1:?usage: build.sh DIR}")
 cd "$(dirname "$0")/.."
-CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=${VERSION:-dev}" -o "$out/" ./cmd/manager ./cmd/collector
+CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X github.com/logsource/operator/cmd/collector/cli.Version=${VERSION:-dev} -X main.version=${VERSION:-dev}" -o "$out/" ./cmd/manager ./cmd/collector
