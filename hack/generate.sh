@@ -10,3 +10,6 @@ trap 'rm -rf "$bin"' EXIT
 # From types: deep copies, CRDs, the options of the drivers.
 go build -C hack/tools -o "$bin/generate" ./generate
 "$bin/generate"
+
+# From drivers and rules: DriverClass objects, the admission policy, the chart's copies.
+go run ./hack/objects

@@ -113,6 +113,7 @@ type DriverOption struct {
 	Enum []string `json:"enum,omitempty"`
 	// Pattern is an RE2 expression for a string and for every item of a list.
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="''.matches(self) || !''.matches(self)",message="must be an RE2 expression"
 	// +optional
 	Pattern string `json:"pattern,omitempty"`
 	// Minimum of an int.
@@ -122,6 +123,8 @@ type DriverOption struct {
 	// +optional
 	Maximum *int64 `json:"maximum,omitempty"`
 	// MinimumDuration bounds a duration from below.
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 250ms, 10s or 1h30m"
 	// +optional
 	MinimumDuration string `json:"minimumDuration,omitempty"`
 }

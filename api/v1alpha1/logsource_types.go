@@ -364,12 +364,12 @@ type CollectorSpec struct {
 	ShutdownGrace *Duration `json:"shutdownGrace,omitempty"`
 	// PodLabels are added to the pods.
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="keys under logsource.dev/ belong to the manager: choose another prefix"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/') && !k.startsWith('app.kubernetes.io/'))",message="labels of logsource.dev and app.kubernetes.io are set by the manager: choose another name"
 	// +optional
 	PodLabels map[string]string `json:"podLabels,omitempty"`
 	// PodAnnotations are added to the pods.
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="keys under logsource.dev/ belong to the manager: choose another prefix"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="annotations of logsource.dev are set by the manager: choose another name"
 	// +optional
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
 	// NodeSelector of the pods.

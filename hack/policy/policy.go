@@ -31,7 +31,7 @@ func Policy() *admissionv1.ValidatingAdmissionPolicy {
 	fail := admissionv1.Fail
 	return &admissionv1.ValidatingAdmissionPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "ValidatingAdmissionPolicy"},
-		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: Labels()},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: &fail,
 			ParamKind:     &admissionv1.ParamKind{APIVersion: v1alpha1.GroupVersion.String(), Kind: "DriverClass"},
@@ -62,7 +62,7 @@ func Binding() *admissionv1.ValidatingAdmissionPolicyBinding {
 	allow := admissionv1.AllowAction
 	return &admissionv1.ValidatingAdmissionPolicyBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "ValidatingAdmissionPolicyBinding"},
-		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: Name, Labels: Labels()},
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName:        Name,
 			ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
@@ -71,7 +71,8 @@ func Binding() *admissionv1.ValidatingAdmissionPolicyBinding {
 	}
 }
 
-func labels() map[string]string {
+// Labels are on every object that comes with the installation.
+func Labels() map[string]string {
 	return map[string]string{"app.kubernetes.io/name": "logsource", "app.kubernetes.io/part-of": "logsource"}
 }
 
@@ -104,6 +105,7 @@ func variables() []admissionv1.Variable {
 		{Name: "unknown", Expression: flat(unknown)},
 		{Name: "values", Expression: flat(values())},
 		{Name: "secrets", Expression: flat(secrets)},
+		{Name: "replicas", Expression: replicas},
 		{Name: "placement", Expression: placement},
 		{Name: "problems", Expression: "variables.unknown + variables.values + variables.secrets + variables.placement"},
 	}
@@ -138,10 +140,12 @@ const secrets = "v.secrets.filter(s, s in v.options || !variables.defs.exists(d,
 
 // placement holds what only one placement may have.
 const placement = "params.spec.role != 'Source' ? [] : " +
-	"(params.spec.placement != 'Node' ? ['select', 'namespaceSelector'].filter(f, f in object.spec)" +
-	".map(f, 'spec.' + f + ': only classes of placement Node take it, and ' + params.spec.class + ' is ' + params.spec.placement + ': remove it') : [])" +
-	" + (params.spec.placement != 'Scaled' && has(object.spec.collector) && has(object.spec.collector.replicas) && object.spec.collector.replicas > 1" +
-	" ? ['spec.collector.replicas: must be at most 1: class ' + params.spec.class + ' is of placement ' + params.spec.placement] : [])"
+	"(params.spec.placement == 'Node' ? [] : ['select', 'namespaceSelector'].filter(f, f in object.spec)" +
+	".map(f, 'spec.' + f + ': only classes of placement Node select containers, and class ' + params.spec.class + ' has placement ' + params.spec.placement + ': remove it'))" +
+	" + (params.spec.placement == 'Single' && variables.replicas > 1 ? ['spec.collector.replicas: class ' + params.spec.class + ' has placement Single, a second collector would read everything twice: set 1, or 0 for none'] : [])" +
+	" + (params.spec.placement == 'Node' && variables.replicas != 1 ? ['spec.collector.replicas: class ' + params.spec.class + ' runs once on every node: remove it; to stop the source set spec.paused'] : [])"
+
+const replicas = "has(object.spec.collector) && has(object.spec.collector.replicas) ? object.spec.collector.replicas : 1"
 
 // values holds every option d of the class to its definition.
 func values() string {
