@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/logsource/operator/collector/checkpoint"
+	"github.com/logsource/operator/collector/class"
 	"github.com/logsource/operator/collector/plan"
 	"github.com/logsource/operator/collector/report"
 )
@@ -33,6 +34,7 @@ type Options struct {
 type Engine struct {
 	opts    Options
 	env     *environment
+	catalog class.Catalog
 	started time.Time
 
 	mu      sync.Mutex // protects what follows
@@ -47,6 +49,8 @@ type Engine struct {
 type running struct {
 	path *logPath
 	plan *plan.Plan // the newest one asked for
+
+	failed bool // plan could not be built; the path runs an older one
 }
 
 // NewEngine makes an engine that runs nothing yet.
@@ -55,16 +59,18 @@ func NewEngine(o Options) *Engine {
 		o.Secrets = func(plan.LogSource) Secrets { return noSecrets }
 	}
 	return &Engine{
-		opts: o, started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
+		opts: o, catalog: o.Registry.Catalog(), started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
 		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log},
 	}
 }
 
 // Apply makes the engine run exactly these plans, by UID of their LogSources: only log
-// paths whose plan changed are touched, and none waits for another. A path whose plan is
-// gone is drained up to its shutdownGrace and forgotten, its bookmarks with it.
+// paths whose plan changed are touched, and none waits for another. A plan that is not
+// valid is refused, visibly, and what ran for its LogSource goes on; so it does for those
+// in refused, which the caller could not read. A path whose plan is gone is drained up to
+// its shutdownGrace and forgotten, its bookmarks with it.
 // Apply does not wait for any of that; Wait does.
-func (e *Engine) Apply(plans []*plan.Plan) {
+func (e *Engine) Apply(plans []*plan.Plan, refused ...report.Refused) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopped {
@@ -72,6 +78,10 @@ func (e *Engine) Apply(plans []*plan.Plan) {
 	}
 	e.applied = true
 	wanted := map[string]bool{}
+	for _, r := range refused {
+		wanted[r.UID] = true
+		e.refuseLocked(r)
+	}
 	for _, p := range plans {
 		wanted[p.LogSource.UID] = true
 		e.applyLocked(p)
@@ -79,24 +89,43 @@ func (e *Engine) Apply(plans []*plan.Plan) {
 	for uid, r := range e.paths {
 		if !wanted[uid] {
 			delete(e.paths, uid)
-			delete(e.refused, uid)
 			e.work.Go(func() { e.retire(uid, r) })
+		}
+	}
+	for uid := range e.refused {
+		if !wanted[uid] {
+			delete(e.refused, uid)
 		}
 	}
 }
 
 func (e *Engine) applyLocked(p *plan.Plan) {
+	if err := p.Validate(e.catalog); err != nil {
+		e.refuseLocked(report.Refused{UID: p.LogSource.UID, Generation: p.LogSource.Generation, Error: err.Error()})
+		return
+	}
 	uid := p.LogSource.UID
 	r := e.paths[uid]
 	if r != nil && equalJSON(r.plan, p) {
+		if !r.failed {
+			delete(e.refused, uid)
+		}
 		return
 	}
 	if r == nil {
 		r = &running{path: newLogPath(e.env, p)}
 		e.paths[uid] = r
 	}
-	r.plan = p
+	r.plan, r.failed = p, false
 	e.work.Go(func() { e.applyOne(r, p) })
+}
+
+// refuseLocked shows a plan that is not run; a new reason is logged.
+func (e *Engine) refuseLocked(r report.Refused) {
+	if e.refused[r.UID] != r {
+		e.opts.Log.Error("plan refused; what ran before goes on", "uid", r.UID, "generation", r.Generation, "error", r.Error)
+	}
+	e.refused[r.UID] = r
 }
 
 // applyOne applies p unless a newer plan has been asked for meanwhile.
@@ -112,8 +141,8 @@ func (e *Engine) applyOne(r *running, p *plan.Plan) {
 		delete(e.refused, p.LogSource.UID)
 		return
 	}
-	e.refused[p.LogSource.UID] = report.Refused{UID: p.LogSource.UID, Generation: p.LogSource.Generation, Error: err.Error()}
-	e.opts.Log.Error("plan refused; what ran before goes on", "logsource", p.LogSource.String(), "error", err)
+	r.failed = true
+	e.refuseLocked(report.Refused{UID: p.LogSource.UID, Generation: p.LogSource.Generation, Error: err.Error()})
 }
 
 func (e *Engine) retire(uid string, r *running) {
@@ -127,6 +156,17 @@ func (e *Engine) retire(uid string, r *running) {
 		e.opts.Store.Forget(func(name string) bool { return !strings.HasPrefix(name, uid+"/") })
 	}
 	e.opts.Log.Info("log path removed", "logsource", r.plan.LogSource.String())
+}
+
+// Plans returns the plans asked for last.
+func (e *Engine) Plans() []*plan.Plan {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	plans := make([]*plan.Plan, 0, len(e.paths))
+	for _, r := range e.paths {
+		plans = append(plans, r.plan)
+	}
+	return plans
 }
 
 // Wait returns when every plan applied so far has taken effect.

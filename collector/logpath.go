@@ -262,15 +262,20 @@ func (l *logPath) replaceOutputs(next parts) {
 	l.mu.Unlock()
 	l.posting.Unlock()
 	for _, o := range kept {
-		o.writer.stop()
-		lost := o.queue.drain("destination-removed")
-		for _, b := range lost {
-			l.settled(o.queue, b)
-		}
-		if n := messagesOf(lost); n > 0 {
-			l.drops.add("destination-removed", int(n))
-			l.log.Error("destination was removed with messages in its queue; they are counted as dropped", "destination", o.spec.Name, "messages", n)
-		}
+		l.removeOutput(o)
+	}
+}
+
+func (l *logPath) removeOutput(o *output) {
+	o.writer.stop()
+	lost := o.queue.drain()
+	n := messagesOf(lost) // before settled: the batches are not ours after that
+	for _, b := range lost {
+		l.settled(o.queue, b)
+	}
+	if n > 0 {
+		l.drops.add("destination-removed", int(n))
+		l.log.Error("destination was removed with messages in its queue; they are counted as dropped", "destination", o.spec.Name, "messages", n)
 	}
 }
 

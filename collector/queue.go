@@ -212,15 +212,14 @@ func (q *queue) signal() {
 	}
 }
 
-// drain empties the queue of a destination that is no more, counting what it loses.
-func (q *queue) drain(reason string) []*Batch {
+// drain empties the queue of a destination that is no more; its ledger goes with it, the
+// caller counts what is lost.
+func (q *queue) drain() []*Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var all []*Batch
 	for q.next != q.head {
-		b := q.popLocked()
-		q.ledger.dropped[reason] += int64(b.Len())
-		all = append(all, b)
+		all = append(all, q.popLocked())
 	}
 	return all
 }
