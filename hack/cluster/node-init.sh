@@ -157,7 +157,7 @@ for image in "$IMAGES"/*.tar; do ctr -n k8s.io images import "$image"; done
 
 # --- kubelet and kube-proxy
 # oomScoreAdj, maxOpenFiles: the defaults need CAP_SYS_RESOURCE. imageGC: images cannot be pulled again.
-# containerLogMonitorInterval: a rotation is then seen within a test.
+# containerLogMonitorInterval, crashLoopBackOff: a rotation, a restart, is then seen within a test.
 cat >"$dir/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -178,6 +178,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 syncFrequency: 10s
+crashLoopBackOff: {maxContainerRestartPeriod: 2s}
 containerLogMaxSize: $LOGMAX
 containerLogMaxFiles: 5
 containerLogMonitorInterval: 3s
