@@ -13,3 +13,6 @@ go build -C hack/tools -o "$bin/generate" ./generate
 
 # From drivers and rules: DriverClass objects, the admission policy, the chart's copies.
 go run ./hack/objects
+
+# The chart's own: values.schema.json from values.yaml.
+go run ./hack/chart

@@ -62,7 +62,7 @@ func install(cfg *rest.Config) error {
 	if server, err = client.New(cfg, client.Options{}); err != nil {
 		return err
 	}
-	files, err := filepath.Glob("../../config/driverclasses/*.yaml")
+	files, err := filepath.Glob("../../config/driverclasses/*.*.yaml")
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,20 @@ func untilRefused(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("the policy refuses nothing, one minute after it was created")
 		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// eventually waits until done, for what the server learns by a watch.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(time.Minute); !done(); {
+		select {
+		case <-deadline:
+			t.Fatalf("after one minute not: %s", what)
+		case <-tick.C:
 		}
 	}
 }

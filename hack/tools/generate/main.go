@@ -4,8 +4,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"sigs.k8s.io/controller-tools/pkg/crd"
 	"sigs.k8s.io/controller-tools/pkg/deepcopy"
@@ -39,6 +41,24 @@ func writeTypes() error {
 	}
 	if rt.Run() {
 		return fmt.Errorf("api/v1alpha1 has errors, see above")
+	}
+	return trimCRDs()
+}
+
+// trimCRDs removes the separator before the only document of each file.
+func trimCRDs() error {
+	files, err := filepath.Glob(crdDir + "/logsource.dev_*.yaml")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, bytes.TrimPrefix(text, []byte("---\n")), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }
