@@ -1,0 +1,548 @@
+package containerlogs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/logsource/operator/collector"
+)
+
+const (
+	// lateWrites is how long a rotated file must be silent before it is left for the next:
+	// the runtime may still be writing the last lines to it while the next one exists.
+	lateWrites = 250 * time.Millisecond
+	// metadataPatience is how long first lines wait for the pod's metadata.
+	metadataPatience = 2 * time.Second
+	// retryOpen is how long after what could not be opened is tried again.
+	retryOpen = 2 * time.Second
+	// turnBytes is what one container may hand over before others have their turn.
+	turnBytes = 1 << 20
+)
+
+// A container is one directory of log files, read as one unbroken sequence of lines.
+type container struct {
+	t    *tail
+	pod  *podDir
+	name string
+	key  string // of its bookmark
+	path string
+	wd   int32 // inotify watch, -1 without
+
+	present  bool // it was there at first contact
+	announce bool // its position is to be saved although nothing was read
+
+	verdict verdict
+	born    time.Time // when it was first seen by this process
+	waiting bool      // in t.waiting
+	queued  bool      // in t.ready
+	unread  bool      // the directory must be listed before the next turn
+	gone    bool      // the directory is not there any more
+	ended   bool      // gone, and everything in it has been handed over
+	listing int       // how often the directory has been listed
+	listed  int64     // mtime of the directory when it was last listed, 0 when that may be too old
+
+	lines  lines
+	cur    *generation // nil before first contact and while parked
+	next   []*generation
+	done   []*generation
+	quiet  time.Time // since when cur, which has a successor, has been at its end
+	size   int64     // of cur when quiet was set
+	odd    map[string]bool
+	parked *mark // where to go on when the files are opened again
+
+	meta    *collector.Pod
+	stream  *collector.Stream
+	restart int // of stream
+	posted  []byte
+}
+
+// list looks at the directory and opens what is new in it.
+func (c *container) list() {
+	c.unread = false
+	c.t.watch(c) // before the listing, so that nothing falls between the two
+	root, err := c.t.root.OpenRoot(c.pod.dir)
+	if err != nil {
+		c.cannotList(err)
+		return
+	}
+	defer root.Close()
+	dir, err := root.OpenFile(c.name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		c.cannotList(err)
+		return
+	}
+	defer dir.Close()
+	c.listed = c.t.dirTime(int(dir.Fd()))
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		c.cannotList(err)
+		return
+	}
+	c.listing++
+	fresh := c.match(root, dir, names)
+	if c.cur == nil {
+		c.begin(fresh)
+	} else {
+		c.follow(fresh)
+	}
+	c.done = slices.DeleteFunc(c.done, func(g *generation) bool { return g.seen < c.listing })
+}
+
+func (c *container) cannotList(err error) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		c.gone = true
+		return
+	}
+	c.t.count("directory_unreadable", 1)
+	c.listAgain()
+}
+
+// listAgain tries again soon what could not be opened.
+func (c *container) listAgain() {
+	c.unread, c.listed = true, 0
+	c.t.later(c, time.Now().Add(retryOpen))
+}
+
+// match finds names among the generations known and opens the rest.
+func (c *container) match(root *os.Root, dir *os.File, names []string) (fresh []*generation) {
+	for _, name := range names {
+		restart, live, gz, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			continue // gone again
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			c.refuse(name)
+			continue
+		}
+		if g := c.known(uint64(st.Dev), st.Ino, name); g != nil {
+			g.name, g.restart, g.live, g.gz = name, restart, live, gz
+			g.seen = c.listing
+			continue
+		}
+		if g := c.open(root, name); g != nil {
+			fresh = append(fresh, g)
+		}
+	}
+	return fresh
+}
+
+// refuse counts a name that is not a regular file, once.
+func (c *container) refuse(name string) {
+	if c.odd[name] {
+		return
+	}
+	if c.odd == nil {
+		c.odd = map[string]bool{}
+	}
+	c.odd[name] = true
+	c.t.count("not_a_regular_file", 1)
+}
+
+// known finds the generation behind a directory entry. An inode identifies only what is
+// held open; of a closed file it may have been given to another, so the name must agree
+// and not be the one that is written now.
+func (c *container) known(dev, ino uint64, name string) *generation {
+	if c.cur != nil && c.cur.dev == dev && c.cur.ino == ino {
+		return c.cur
+	}
+	for _, g := range c.next {
+		if g.dev == dev && g.ino == ino {
+			return g
+		}
+	}
+	for _, g := range c.done {
+		if g.dev == dev && g.ino == ino && g.name == name && (!g.live || g.restart < c.cur.restart) {
+			return g
+		}
+	}
+	return nil
+}
+
+func (c *container) open(root *os.Root, name string) *generation {
+	c.t.makeRoom(c)
+	g, err := openGeneration(root, c.name, name, &c.t.cri)
+	switch {
+	case err == nil:
+		c.t.openFiles++
+		return g
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errNotRegular), errors.Is(err, unix.ELOOP):
+		c.refuse(name)
+	case isCorrupt(err):
+		if !c.odd[name] {
+			c.refuse(name)
+			c.t.env.Lost("unreadable", 0, 0)
+		}
+	default:
+		c.t.count("file_unreadable", 1)
+		c.listAgain()
+	}
+	return nil
+}
+
+// follow puts new files behind the current one, unless they are copies of what is known.
+func (c *container) follow(fresh []*generation) {
+	sortGenerations(fresh)
+	added := false
+	for _, g := range fresh {
+		if g.restart < c.cur.restart || c.isCopy(g) {
+			c.finish(g)
+			continue
+		}
+		c.next = append(c.next, g)
+		added = true
+	}
+	if added {
+		sortGenerations(c.next)
+		c.t.makeReady(c)
+	}
+}
+
+func (c *container) isCopy(g *generation) bool {
+	if g.copyOf(c.cur) {
+		return true
+	}
+	for _, k := range c.next {
+		if g.copyOf(k) {
+			return true
+		}
+	}
+	for _, k := range c.done {
+		if g.copyOf(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// finish closes a file that needs no more reading and remembers what it was.
+func (c *container) finish(g *generation) {
+	if g.file != nil && g.head.n < headSize {
+		g.grow(&c.t.cri, &c.t.head) // what it began with is all that is known of it from now on
+	}
+	c.t.closeFile(g)
+	g.seen = c.listing
+	c.done = append(c.done, g)
+}
+
+// judge decides whether the container is read.
+func (c *container) judge(now time.Time) verdict {
+	pod := c.t.pod(c.pod.uid)
+	if pod == nil {
+		pod = c.meta // it left the cache; what is known stays true
+	}
+	if c.verdict == selected && pod == c.meta {
+		return selected
+	}
+	c.verdict = c.t.selection.pod(c.pod.namespace, pod)
+	if c.verdict == unknown && !c.t.selection.strict() {
+		c.awaitMetadata(now)
+	}
+	c.setWaiting(c.verdict != selected)
+	if pod != c.meta {
+		c.meta, c.stream = pod, nil
+	}
+	return c.verdict
+}
+
+// awaitMetadata lets a container whose pod is not known wait, but not for long: then, or
+// when the pod is gone already, the path has to do.
+func (c *container) awaitMetadata(now time.Time) {
+	until := c.born.Add(metadataPatience)
+	if !c.gone && now.Before(until) {
+		c.t.later(c, until)
+		return
+	}
+	c.verdict = selected
+	c.t.count("metadata_missing", 1)
+}
+
+// describe makes the stream anew when the pod or the run of the container is another one.
+func (c *container) describe() {
+	if c.stream != nil && c.restart == c.cur.restart {
+		return
+	}
+	c.restart = c.cur.restart
+	c.stream = newStream(c.pod, c.name, c.restart, c.t.env.Node.Name, c.meta)
+}
+
+// setWaiting asks for another look when the pod cache changes.
+func (c *container) setWaiting(on bool) {
+	if on == c.waiting {
+		return
+	}
+	c.waiting = on
+	if on {
+		c.t.waiting[c] = struct{}{}
+		return
+	}
+	delete(c.t.waiting, c)
+}
+
+// turn hands over what there is, up to turnBytes, and says whether there may be more now.
+func (c *container) turn(ctx context.Context, now time.Time) (more bool, err error) {
+	if c.ended {
+		return false, nil
+	}
+	v := c.judge(now)
+	if v == refused {
+		c.park()
+		c.t.unwatch(c)
+		c.ended = c.gone
+		return false, nil
+	}
+	if c.unread || c.cur == nil {
+		c.list()
+	}
+	switch {
+	case v == unknown: // files are open meanwhile: they may be deleted before the pod is known
+		c.abandon()
+		return false, nil
+	case c.cur == nil:
+		c.ended = c.gone
+		return false, nil
+	}
+	c.describe()
+	if c.announce {
+		c.announce = false
+		if err := c.post(ctx, c.t.out.Batch(c.stream)); err != nil {
+			return false, err
+		}
+	}
+	c.checkInPlace()
+	return c.read(ctx, now)
+}
+
+// abandon gives up on a container that is gone before its pod was ever seen, when the
+// pod has to be known.
+func (c *container) abandon() {
+	if c.gone && c.t.selection.strict() {
+		c.t.count("pod_never_seen", 1)
+		c.ended = true
+	}
+}
+
+// checkInPlace notices that the file was truncated, or overwritten, where it stands.
+func (c *container) checkInPlace() {
+	g := c.cur
+	if g.gz || g.stat() != nil {
+		return
+	}
+	if g.size >= c.lines.next() && g.grow(&c.t.cri, &c.t.head) {
+		return
+	}
+	c.t.count("truncated", 1)
+	g.head, g.first = head{}, 0
+	g.grow(&c.t.cri, &c.t.head)
+	for v := range c.lines.open {
+		if c.lines.open[v].file == g {
+			c.lines.drop(uint8(v))
+			c.t.env.Lost("truncated", 1, 0)
+		}
+	}
+	c.lines.restart(g, 0, 0)
+}
+
+// read moves bytes of the current file into batches.
+func (c *container) read(ctx context.Context, now time.Time) (more bool, err error) {
+	var b *collector.Batch
+	buf, have := c.t.buf, 0
+	for total := 0; ; {
+		n, rerr := c.cur.readAt(buf[have:], c.lines.next()+int64(have))
+		total += n
+		rest := buf[:have+n]
+		if b, rest, err = c.handOver(ctx, b, rest); err != nil {
+			return false, err
+		}
+		if rerr != nil {
+			return c.atEnd(ctx, b, rest, rerr, now)
+		}
+		if total >= turnBytes && !c.cur.gz {
+			return true, c.post(ctx, b)
+		}
+		have = copy(buf, rest)
+	}
+}
+
+// handOver puts the whole lines of data into batches and returns what is left of it, and
+// the batch that has room for more.
+func (c *container) handOver(ctx context.Context, b *collector.Batch, data []byte) (*collector.Batch, []byte, error) {
+	for len(data) > 0 {
+		if b == nil && !c.lines.long && len(data) < len(c.t.buf) && bytes.IndexByte(data, '\n') < 0 {
+			return nil, data, nil // no batch is lent for the beginning of a line
+		}
+		if b == nil {
+			b = c.t.out.Batch(c.stream)
+		}
+		n, full := c.lines.take(b, data)
+		data = data[n:]
+		switch {
+		case full:
+			if err := c.post(ctx, b); err != nil {
+				return nil, nil, err
+			}
+			b = nil
+		case len(data) < len(c.t.buf):
+			return b, data, nil
+		default:
+			data = data[c.lines.startLong(data):]
+		}
+	}
+	return b, data, nil
+}
+
+// post gives the batch away with the position behind it.
+func (c *container) post(ctx context.Context, b *collector.Batch) error {
+	if b == nil {
+		return nil
+	}
+	if int64(c.cur.head.n) < min(headSize, c.lines.off) {
+		c.cur.grow(&c.t.cri, &c.t.head)
+	}
+	m := c.lines.mark()
+	c.posted = m.append(c.posted[:0])
+	b.SetBookmark(c.key, c.posted)
+	return c.t.out.Post(ctx, b)
+}
+
+// atEnd decides what the end of the current file means: wait for more, or leave it.
+func (c *container) atEnd(ctx context.Context, b *collector.Batch, rest []byte, rerr error, now time.Time) (more bool, err error) {
+	switch {
+	case rerr != io.EOF && !c.cur.gz:
+		c.t.count("read_error", 1)
+		c.t.later(c, now.Add(time.Second))
+		return false, c.post(ctx, b)
+	case rerr != io.EOF:
+		c.t.env.Lost("unreadable", 0, 0)
+		rest = nil
+	}
+	grew, over := c.isOver(c.lines.next()+int64(len(rest)), now)
+	if !over {
+		return grew, c.post(ctx, b)
+	}
+	return c.leave(ctx, b, rest)
+}
+
+// isOver says whether nothing will be appended to the current file, which has been read
+// up to end, or that it has grown meanwhile.
+func (c *container) isOver(end int64, now time.Time) (grew, over bool) {
+	switch {
+	case len(c.next) == 0 && !c.gone:
+		return false, false
+	case c.cur.gz:
+		return false, true
+	}
+	if c.cur.stat() == nil && c.cur.size > end {
+		return true, false
+	}
+	if c.gone || c.cur.quiet(now, lateWrites) {
+		return false, true
+	}
+	if c.quiet.IsZero() || c.size != c.cur.size {
+		c.quiet, c.size = now, c.cur.size
+	}
+	if now.Sub(c.quiet) >= lateWrites { // for when the clock of the files is not ours
+		return false, true
+	}
+	c.t.later(c, now.Add(lateWrites))
+	return false, false
+}
+
+// leave hands over what the current file ends with and goes on with the next one. A
+// message that is open then goes on in the next file, unless the container's run is over.
+func (c *container) leave(ctx context.Context, b *collector.Batch, rest []byte) (more bool, err error) {
+	last := len(c.next) == 0
+	runOver := last || c.next[0].restart != c.cur.restart
+	step := func(do func(*collector.Batch) bool) error {
+		for {
+			if b == nil {
+				b = c.t.out.Batch(c.stream)
+			}
+			if do(b) {
+				return nil
+			}
+			if err := c.post(ctx, b); err != nil {
+				return err
+			}
+			b = nil
+		}
+	}
+	if len(rest) > 0 || c.lines.long {
+		if err := step(func(b *collector.Batch) bool { return c.lines.end(b, rest) }); err != nil {
+			return false, err
+		}
+	}
+	if runOver && c.lines.unfinished() {
+		if err := step(c.lines.flush); err != nil {
+			return false, err
+		}
+	}
+	if err := c.post(ctx, b); err != nil {
+		return false, err
+	}
+	c.finish(c.cur)
+	c.quiet = time.Time{}
+	if last {
+		c.ended = true
+		return false, nil
+	}
+	c.cur = c.next[0]
+	c.next = slices.Delete(c.next, 0, 1)
+	c.lines.restart(c.cur, 0, 0)
+	return true, nil
+}
+
+// idle says that everything read so far is at the end of the one open file, so that its
+// descriptor can be lent to another container.
+func (c *container) idle() bool {
+	return c.cur != nil && c.cur.file != nil && !c.cur.gz && len(c.next) == 0 && !c.gone && !c.lines.long &&
+		c.lines.skip == 0 && c.cur.stat() == nil && c.cur.size == c.lines.off
+}
+
+// park closes every file and remembers the position, as a restart would.
+func (c *container) park() {
+	if c.cur == nil {
+		return
+	}
+	m := c.lines.mark()
+	c.parked = &m
+	for v := range c.lines.open {
+		c.lines.drop(uint8(v))
+	}
+	c.close()
+	c.cur, c.next, c.done = nil, nil, nil
+}
+
+// close closes every file.
+func (c *container) close() {
+	if c.cur != nil {
+		c.t.closeFile(c.cur)
+	}
+	for _, g := range c.next {
+		c.t.closeFile(g)
+	}
+}
+
+// grown says that the current file has more than has been read, or that a sweep can not
+// tell.
+func (c *container) grown() bool {
+	switch {
+	case c.cur == nil:
+		return c.parked != nil && c.t.sizeOf(c) != c.parked.off
+	case len(c.next) > 0 || c.gone:
+		return true
+	}
+	return c.cur.stat() != nil || c.cur.size != c.lines.next()
+}
