@@ -157,6 +157,10 @@ func (b *Batch) SetBookmark(key string, value []byte) {
 	b.bookmarkKey, b.bookmark = key, append(b.bookmark[:0], value...)
 }
 
+// Bookmark is what SetBookmark said last; the key is empty when it was not called. The
+// value is valid as long as the batch is held.
+func (b *Batch) Bookmark() (key string, value []byte) { return b.bookmarkKey, b.bookmark }
+
 // Len is the number of messages.
 func (b *Batch) Len() int { return len(b.recs) }
 
@@ -185,3 +189,6 @@ func NewBatch(s *Stream, maxMessages, maxBytes int) *Batch {
 	b.reset(s, maxMessages, maxBytes)
 	return b
 }
+
+// Reuse empties a batch of NewBatch for the next loan, keeping its memory and its limits.
+func (b *Batch) Reuse(s *Stream) { b.reset(s, b.maxMessages, b.maxBytes) }
