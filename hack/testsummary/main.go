@@ -2,11 +2,14 @@
 // of what failed, and closes with the sum. It ends with 1 when anything failed.
 //
 //	go test -race -json ./... | testsummary
+//
+// With -v it also prints everything that the tests say, as they say it.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +29,9 @@ type event struct {
 
 func main() {
 	begun := time.Now()
-	s, err := summarize(os.Stdin, os.Stdout)
+	verbose := flag.Bool("v", false, "print everything that the tests say")
+	flag.Parse()
+	s, err := summarize(os.Stdin, os.Stdout, *verbose)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testsummary:", err)
 		os.Exit(1)
@@ -43,13 +48,14 @@ func main() {
 type summary struct {
 	packages, passed, failed, skipped int
 
+	verbose       bool
 	output        map[string][]string // of what runs, by package and test
 	failedTests   map[string]int      // by package
 	failedOutputs []string
 }
 
-func summarize(in io.Reader, out io.Writer) (*summary, error) {
-	s := &summary{output: map[string][]string{}, failedTests: map[string]int{}}
+func summarize(in io.Reader, out io.Writer, verbose bool) (*summary, error) {
+	s := &summary{verbose: verbose, output: map[string][]string{}, failedTests: map[string]int{}}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -75,6 +81,8 @@ func (s *summary) line(line []byte, out io.Writer) {
 	key := e.Package + " " + e.Test
 	switch {
 	case e.Action == "build-output":
+		_, _ = io.WriteString(out, e.Output)
+	case e.Action == "output" && s.verbose && e.Test != "":
 		_, _ = io.WriteString(out, e.Output)
 	case e.Action == "output":
 		s.output[key] = append(s.output[key], e.Output)

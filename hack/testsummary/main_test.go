@@ -21,7 +21,7 @@ func TestSummarize(t *testing.T) {
 {"ImportPath":"broken","Action":"build-fail"}
 {"Action":"fail","Package":"broken","Elapsed":0}
 {"Action":"skip","Package":"empty"}
-`), &out)
+`), &out, false)
 	if err != nil {
 		t.Fatal(err)
 	}
