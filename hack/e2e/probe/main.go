@@ -4,7 +4,7 @@
 //	probe serve -listen :8080
 //
 // write writes numbered lines to stdout and stderr in turn and stays. serve takes JSON lines
-// at POST /ingest, checks every one of them against what write has written, and tells at
+// at POST /ingest/<anything>, checks every one of them against what write has written, and tells at
 // GET /report; GET /poll gives numbered lines to whoever polls.
 package main
 

@@ -81,18 +81,18 @@ func TestTheServerSeesEveryFault(t *testing.T) {
 		if err := z.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if resp := do(t, "POST", s.URL+"/ingest", encoding, &packed); resp.StatusCode != http.StatusOK {
+		if resp := do(t, "POST", s.URL+"/ingest/x", encoding, &packed); resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", encoding, resp.Status)
 		}
 	}
 	do(t, "PUT", s.URL+"/status/503", "", nil)
-	if resp := do(t, "POST", s.URL+"/ingest", "", strings.NewReader(body)); resp.StatusCode != http.StatusServiceUnavailable {
+	if resp := do(t, "POST", s.URL+"/ingest/x", "", strings.NewReader(body)); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("told to refuse, it answers %s", resp.Status)
 	}
 	do(t, "PUT", s.URL+"/status/200", "", nil)
-	do(t, "POST", s.URL+"/ingest", "", strings.NewReader(body))
+	do(t, "POST", s.URL+"/ingest/x", "", strings.NewReader(body))
 	want := Report{
-		Requests: 3, Refused: 1, Messages: 7, Malformed: 1, Others: map[string]int{"n/p": 1},
+		Requests: 3, Refused: 1, Messages: 7, Malformed: 1, Others: map[string]int{"n/p": 1}, Paths: map[string]int{"x": 8},
 		Writers: map[string]*Writer{"w": {
 			Distinct: 3, Last: 6, Duplicates: 2, Broken: 1,
 			Metadata: map[string]int{`{"namespace":"n","pod":"p"}`: 6}, Streams: map[string]int{"stdout": 4, "stderr": 2},

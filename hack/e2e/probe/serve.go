@@ -29,6 +29,8 @@ type Report struct {
 	Writers   map[string]*Writer `json:"writers"`
 	// Others counts the messages that no writer wrote, by namespace/pod.
 	Others map[string]int `json:"others"`
+	// Paths counts the messages by the path they were posted to, under /ingest/.
+	Paths map[string]int `json:"paths"`
 }
 
 // A Writer is what has come of one writer.
@@ -53,7 +55,7 @@ type server struct {
 }
 
 func newServer() *server {
-	return &server{report: Report{Writers: map[string]*Writer{}, Others: map[string]int{}}, status: http.StatusOK}
+	return &server{report: Report{Writers: map[string]*Writer{}, Others: map[string]int{}, Paths: map[string]int{}}, status: http.StatusOK}
 }
 
 func serve(ctx context.Context, listen string) error {
@@ -68,7 +70,7 @@ func serve(ctx context.Context, listen string) error {
 
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /ingest", s.ingest)
+	mux.HandleFunc("POST /ingest/{path}", s.ingest)
 	mux.HandleFunc("GET /poll", s.poll)
 	mux.HandleFunc("GET /report", s.tell)
 	mux.HandleFunc("PUT /status/{code}", s.setStatus)
@@ -98,6 +100,7 @@ func (s *server) ingest(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		s.take(text)
+		s.report.Paths[r.PathValue("path")]++
 		body = body[n:]
 	}
 }
