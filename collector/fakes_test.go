@@ -31,6 +31,8 @@ type bench struct {
 	source  collector.Source
 	sinks   map[string]*sink
 	builds  int
+
+	sourceFrom func(collector.Env) collector.Source // instead of source
 }
 
 func newBench(t *testing.T) *bench {
@@ -63,8 +65,11 @@ func (b *bench) registry() collector.Registry {
 			b.builds++
 			return b.fetcher, nil
 		}),
-		collector.NewSource(class.Class{Name: "post", Placement: class.Single}, []byte(`[]`), func(none, collector.Env) (collector.Source, error) {
+		collector.NewSource(class.Class{Name: "post", Placement: class.Single}, []byte(`[]`), func(_ none, env collector.Env) (collector.Source, error) {
 			b.builds++
+			if b.sourceFrom != nil {
+				return b.sourceFrom(env), nil
+			}
 			return b.source, nil
 		}),
 		collector.NewDestination(class.Class{Name: "sink"}, []byte(`[{"name":"to","type":"string","description":"which sink"}]`), func(o struct {

@@ -437,9 +437,10 @@ func (l *logPath) release(b *Batch) {
 	}
 }
 
-// setHurry tells every queue that the source waits: do not wait for more.
+// setHurry tells the store and every queue that the source waits: do not wait for more.
 func (l *logPath) setHurry(on bool) {
 	l.hurry.Store(on)
+	l.env.store.Hurry(on)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, o := range l.outputs {

@@ -48,6 +48,7 @@ func newSourceRunner(l *logPath, p *plan.Plan, marks *bookmarks, driver any, bui
 func (r *sourceRunner) start() {
 	go func() {
 		defer close(r.done)
+		defer r.path.window.watch(r.stopping)()
 		switch d := r.driver.(type) {
 		case Fetcher:
 			r.runFetcher(d)

@@ -18,6 +18,10 @@ type window struct {
 	waiting     int   // callers in awaitOpen or take
 	fullSince   time.Time
 	onFull      func(full bool) // called without mu when a caller starts or ends waiting
+
+	telling sync.Mutex      // orders the calls of onFull
+	told    bool            // what onFull was told last; protected by telling
+	watched context.Context // its end wakes every waiter; of other contexts each wait sees to itself
 }
 
 func newWindow(messages int, bytes int64, onFull func(bool)) *window {
@@ -86,12 +90,9 @@ func (w *window) await(ctx context.Context, ready func() bool) error {
 }
 
 func (w *window) awaitSlow(ctx context.Context, ready func() bool) error {
-	stop := context.AfterFunc(ctx, func() {
-		w.mu.Lock() // so that the broadcast cannot fall between a check and its Wait
-		w.opened.Broadcast()
-		w.mu.Unlock()
-	})
-	defer stop()
+	if ctx != w.watchedContext() {
+		defer context.AfterFunc(ctx, w.wakeAll)()
+	}
 	w.beginWaiting()
 	defer w.endWaiting()
 	w.mu.Lock()
@@ -105,29 +106,58 @@ func (w *window) awaitSlow(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
+// watch makes waits for ctx, the context that a source runs with, cost no allocation.
+func (w *window) watch(ctx context.Context) (stop func() bool) {
+	w.mu.Lock()
+	w.watched = ctx
+	w.mu.Unlock()
+	return context.AfterFunc(ctx, w.wakeAll)
+}
+
+func (w *window) watchedContext() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watched
+}
+
+// wakeAll holds mu so that the broadcast cannot fall between a check and its Wait.
+func (w *window) wakeAll() {
+	w.mu.Lock()
+	w.opened.Broadcast()
+	w.mu.Unlock()
+}
+
 func (w *window) beginWaiting() {
 	w.mu.Lock()
 	w.waiting++
-	first := w.waiting == 1
-	if first {
+	if w.waiting == 1 {
 		w.fullSince = time.Now()
 	}
 	w.mu.Unlock()
-	if first {
-		w.onFull(true)
-	}
+	w.tell()
 }
 
 func (w *window) endWaiting() {
 	w.mu.Lock()
 	w.waiting--
-	last := w.waiting == 0
-	if last {
+	if w.waiting == 0 {
 		w.fullSince = time.Time{}
 	}
 	w.mu.Unlock()
-	if last {
-		w.onFull(false)
+	w.tell()
+}
+
+// tell calls onFull when somebody began to wait or nobody does any more. Two waiters that
+// come and go at once cannot swap their calls: each tells the state as it is now.
+func (w *window) tell() {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	w.mu.Lock()
+	full := w.waiting > 0
+	w.mu.Unlock()
+	if full != w.told {
+		w.told = full
+		w.onFull(full)
 	}
 }
 

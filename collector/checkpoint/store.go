@@ -17,13 +17,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// commitInterval is the shortest time from one fsync to the next. It bounds the cost of a
-// busy collector (100 fsyncs a second) and the wait of a window (10 ms and one fsync).
+// commitInterval is the shortest time from one fsync to the next while nobody waits for it
+// (Hurry): it bounds the cost of a busy collector to 100 fsyncs a second.
 const commitInterval = 10 * time.Millisecond
 
 // retryInterval is the wait after a failed write.
@@ -50,6 +51,8 @@ type Store struct {
 
 	file   *journal // used by the loop only, once it runs
 	kick   chan struct{}
+	hurry  atomic.Int32  // sources that wait for their window
+	hasten chan struct{} // capacity 1: hurry began
 	closed chan struct{}
 	done   chan struct{}
 }
@@ -79,7 +82,7 @@ type entry struct {
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	s := &Store{
 		dir: dir, log: log, namespaces: map[string]*Namespace{},
-		kick: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}),
+		kick: make(chan struct{}, 1), hasten: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.idle.L = &s.mu
 	if dir != "" {
@@ -259,6 +262,20 @@ func (n *Namespace) entryLocked(key string) *entry {
 	return e
 }
 
+// Hurry says that a source waits for its window (true), or no longer does: positions are
+// then committed one after the other, without a pause. Calls must come in pairs.
+func (s *Store) Hurry(on bool) {
+	if !on {
+		s.hurry.Add(-1)
+		return
+	}
+	s.hurry.Add(1)
+	select {
+	case s.hasten <- struct{}{}:
+	default:
+	}
+}
+
 // Counts returns what the store did so far.
 func (s *Store) Counts() Counts {
 	s.mu.Lock()
@@ -304,6 +321,8 @@ func (s *Store) run() {
 	defer close(s.done)
 	var records []byte
 	var savers []Saver
+	timer := time.NewTimer(commitInterval)
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.closed:
@@ -312,7 +331,7 @@ func (s *Store) run() {
 		}
 		records, savers = s.swap(records[:0], savers[:0])
 		for !s.write(records) {
-			if !s.pause(retryInterval) {
+			if !s.pause(timer, retryInterval) {
 				return
 			}
 			// a failed write may have left half a record: begin a whole new file,
@@ -324,7 +343,7 @@ func (s *Store) run() {
 			savers[i] = nil
 		}
 		s.endCommit()
-		if s.dir != "" && !s.pause(commitInterval) {
+		if s.dir != "" && s.hurry.Load() == 0 && !s.pause(timer, commitInterval) {
 			return
 		}
 	}
@@ -398,13 +417,13 @@ func (s *Store) snapshotLocked() []byte {
 	return buf
 }
 
-func (s *Store) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
+func (s *Store) pause(t *time.Timer, d time.Duration) bool {
+	t.Reset(d)
 	select {
 	case <-s.closed:
 		return false
+	case <-s.hasten:
 	case <-t.C:
-		return true
 	}
+	return true
 }

@@ -175,8 +175,7 @@ func checkOptions(t *testing.T, driver collector.Driver, good Setup, refused map
 	t.Helper()
 	refuse := func(options, word string) {
 		t.Helper()
-		s := good
-		s.Options = options
+		s := Setup{Options: options, OutputDir: good.OutputDir}
 		_, err := New[any](t, driver, s, NewRecorder())
 		if err == nil {
 			t.Errorf("options %s are taken, want an error that names %q", options, word)
