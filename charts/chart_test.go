@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,27 +18,23 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// helm is the program, built from source the first time.
-var helm string
+// helm and kubectl are the programs, built from source the first time.
+var helm, kubectl string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	build := exec.Command("../hack/cluster/build.sh", "helm")
+	build := exec.Command("../hack/cluster/build.sh", "helm", "kubectl")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build helm:", err)
+		fmt.Fprintln(os.Stderr, "build helm and kubectl:", err)
 		os.Exit(1)
 	}
-	dir, err := os.UserCacheDir()
+	bin, err := exec.Command("bash", "-c", ". ../hack/cluster/lib.sh; echo -n $BIN").Output()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "hack/cluster/lib.sh:", err)
 		os.Exit(1)
 	}
-	if set := os.Getenv("LOGSOURCE_CLUSTER_CACHE"); set != "" {
-		helm = filepath.Join(set, "bin", "helm")
-	} else {
-		helm = filepath.Join(dir, "logsource-cluster", "bin", "helm")
-	}
+	helm, kubectl = filepath.Join(string(bin), "helm"), filepath.Join(string(bin), "kubectl")
 	os.Exit(m.Run())
 }
 
@@ -182,5 +179,59 @@ func TestOnlyTheAgentsReadSecretsAndOnlyInTheirNamespace(t *testing.T) {
 	}
 	if !found {
 		t.Error("the agents have no Role that reads Secrets")
+	}
+}
+
+// manifests decodes documents into values without what only Helm adds, by kind, namespace
+// and name. CRDs, hooks and the release's own namespace are left out: Helm has no template
+// for them.
+func manifests(t *testing.T, text string) map[string]any {
+	t.Helper()
+	all := map[string]any{}
+	for d := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var doc map[string]any
+		if err := d.Decode(&doc); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		meta, _ := doc["metadata"].(map[string]any)
+		annotations, _ := meta["annotations"].(map[string]any)
+		key := fmt.Sprintf("%v %v/%v", doc["kind"], meta["namespace"], meta["name"])
+		if doc == nil || doc["kind"] == "CustomResourceDefinition" || annotations["helm.sh/hook"] != nil || key == "Namespace <nil>/logsource" {
+			continue
+		}
+		dropHelms(doc)
+		all[key] = doc
+	}
+}
+
+func dropHelms(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, label := range []string{"helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/version"} {
+			delete(v, label)
+		}
+		for _, child := range v {
+			dropHelms(child)
+		}
+	case []any:
+		for _, child := range v {
+			dropHelms(child)
+		}
+	}
+}
+
+func TestKustomizeInstallsTheSame(t *testing.T) {
+	rendered, err := template(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := exec.CommandContext(t.Context(), kubectl, "kustomize", "../config/default").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(manifests(t, rendered), manifests(t, string(built))); diff != "" {
+		t.Errorf("config/default differs from the chart (-chart +config):\n%s", diff)
 	}
 }

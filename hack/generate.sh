@@ -16,3 +16,6 @@ go run ./hack/objects
 
 # The chart's own: values.schema.json from values.yaml.
 go run ./hack/chart
+
+# From the chart's values and the manager's role: the schema of the values, the chart's copy.
+go run ./hack/chart

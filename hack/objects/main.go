@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -55,7 +54,7 @@ func writeClasses() error {
 	if err := kustomization(classDir, names); err != nil {
 		return err
 	}
-	return writeTemplate("driverclasses.yaml", all...)
+	return writeFile("driverclasses.yaml", all...)
 }
 
 // driverClass is the object of a class. Its spec is the class's own JSON.
@@ -84,7 +83,7 @@ func writePolicy() error {
 	if err := kustomization(policyDir, []string{"policy.yaml", "binding.yaml"}); err != nil {
 		return err
 	}
-	return writeTemplate("policy.yaml", policy.Policy(), policy.Binding())
+	return writeFile("policy.yaml", policy.Policy(), policy.Binding())
 }
 
 func copyCRDs() error {
@@ -140,15 +139,14 @@ func prune(dir string, names []string) error {
 	return nil
 }
 
-// writeTemplate writes objects as a template of the chart. They hold no template syntax;
-// what looks like it, in a description or a pattern, is escaped.
-func writeTemplate(name string, objs ...any) error {
+// writeFile writes objects as a file of the chart. A template emits it as it is: what looks
+// like template syntax, in a description or a pattern, stays what it is.
+func writeFile(name string, objs ...any) error {
 	text, err := marshal(objs...)
 	if err != nil {
 		return err
 	}
-	escaped := strings.ReplaceAll(string(text), "{{", "{{ `{{` }}")
-	return put(filepath.Join(chart, "templates", name), []byte(escaped))
+	return put(filepath.Join(chart, "files", name), text)
 }
 
 func write(path string, obj any) error {
