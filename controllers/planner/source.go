@@ -44,7 +44,7 @@ func (p *planning) source(k *class.Class) plan.Source {
 		SecretOptions:    p.secretOptions(path.Child("secretOptions"), s.SecretOptions),
 		Flags:            p.flags(path.Child("flags"), s.Flags),
 		TimeReopen:       reopen,
-		FetchNoDataDelay: p.positive(path.Child("fetchNoDataDelay"), s.FetchNoDataDelay, reopen),
+		FetchNoDataDelay: p.duration(path.Child("fetchNoDataDelay"), s.FetchNoDataDelay, reopen),
 		OnRunExit:        p.oneOf(path.Child("onRunExit"), s.OnRunExit, "Restart", "Stop"),
 		Window:           p.window(path.Child("window"), s.Window),
 		PersistName:      p.persistName(path.Child("persistName")),

@@ -34,11 +34,8 @@ func (p program) runLocal(stopping, hard context.Context, f *runFlags, opts coll
 		w := &watcher{program: p, engine: e, count: f.count, last: map[string]string{}}
 		return w.watch(stopping, finish, f.timeout)
 	})
-	if engine != nil {
-		lost := p.summary(engine.Report())
-		if lost && f.count > 0 {
-			return errors.Join(err, errReported)
-		}
+	if engine != nil && p.summary(engine.Report()) && f.count > 0 && err == nil {
+		return errReported // the summary said what is missing
 	}
 	return err
 }

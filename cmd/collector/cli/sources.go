@@ -17,10 +17,9 @@ import (
 
 // A finding is one thing that is wrong, and where.
 type finding struct {
-	file  string
-	line  int
-	field string
-	text  string
+	file string
+	line int
+	text string
 }
 
 func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.file, f.line, f.text) }
@@ -65,7 +64,7 @@ func (s *sourceFile) add(d *document, obj planner.Object, catalog class.Catalog,
 	decoder := json.NewDecoder(bytes.NewReader(d.json))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(obj); err != nil {
-		s.findings = append(s.findings, finding{d.file, d.node.Line, "", err.Error()})
+		s.findings = append(s.findings, finding{d.file, d.node.Line, err.Error()})
 		return
 	}
 	var opts []planner.Option
@@ -79,7 +78,7 @@ func (s *sourceFile) add(d *document, obj planner.Object, catalog class.Catalog,
 	}
 	id := p.LogSource.Kind + "/" + p.LogSource.String()
 	if names[id] {
-		s.findings = append(s.findings, finding{d.file, d.node.Line, "metadata.name", id + " is given twice"})
+		s.findings = append(s.findings, finding{d.file, d.node.Line, id + " is given twice"})
 		return
 	}
 	names[id] = true
@@ -88,7 +87,11 @@ func (s *sourceFile) add(d *document, obj planner.Object, catalog class.Catalog,
 
 func (s *sourceFile) report(d *document, errs field.ErrorList) {
 	for _, err := range errs {
-		s.findings = append(s.findings, finding{d.file, d.line(err.Field), err.Field, err.Error()})
+		text := err.Error()
+		if err.Field == "" { // of the whole document: the apiserver's library would print <nil>
+			text = err.ErrorBody()
+		}
+		s.findings = append(s.findings, finding{d.file, d.line(err.Field), text})
 	}
 }
 
