@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +44,6 @@ type Pods struct {
 
 type deletedPod struct {
 	uid string
-	pod *collector.Pod
 	at  time.Time
 }
 
@@ -134,6 +134,7 @@ func (p *Pods) replace(all []partial) {
 func (p *Pods) putLocked(m *meta) bool {
 	now := p.pod(m)
 	uid := podUID(m)
+	p.deleted = slices.DeleteFunc(p.deleted, func(d deletedPod) bool { return d.uid == uid })
 	old := p.pods[uid]
 	if old != nil && equal(old, now) {
 		return false
@@ -165,26 +166,19 @@ func equal(a, b *collector.Pod) bool {
 
 // removeLocked keeps the pod for a while: its last lines may not have been read yet.
 func (p *Pods) removeLocked(uid string) {
-	pod := p.pods[uid]
-	if pod == nil {
+	if p.pods[uid] == nil {
 		return
 	}
-	for _, d := range p.deleted {
-		if d.pod == pod {
-			return
-		}
+	if !slices.ContainsFunc(p.deleted, func(d deletedPod) bool { return d.uid == uid }) {
+		p.deleted = append(p.deleted, deletedPod{uid, time.Now()})
 	}
-	p.deleted = append(p.deleted, deletedPod{uid, pod, time.Now()})
 }
 
-// expireLocked forgets pods that were deleted long ago, or too many. One that is there
-// again has another value in pods.
+// expireLocked forgets pods that were deleted long ago, or too many.
 func (p *Pods) expireLocked() {
 	n := 0
 	for n < len(p.deleted) && (time.Since(p.deleted[n].at) > keepDeleted || len(p.deleted)-n > maxDeleted) {
-		if d := p.deleted[n]; p.pods[d.uid] == d.pod {
-			delete(p.pods, d.uid)
-		}
+		delete(p.pods, p.deleted[n].uid)
 		n++
 	}
 	p.deleted = append(p.deleted[:0], p.deleted[n:]...)

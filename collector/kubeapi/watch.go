@@ -65,6 +65,8 @@ type reflection[T any] struct {
 	replace func(all []T) // after every list
 	put     func(T)       // added or modified
 	remove  func(T)
+
+	heard bool // the watch has said something: the apiserver is well
 }
 
 // run lists and watches until ctx ends.
@@ -83,8 +85,8 @@ func run[T any, O interface {
 		if err == nil {
 			version, err = watch[T, O](ctx, &r, version)
 		}
-		if time.Since(began) > backoffMax {
-			wait = backoffMin
+		if r.heard {
+			r.heard, wait = false, backoffMin
 		}
 		if err == nil && time.Since(began) > time.Second {
 			continue // the usual end of a watch
@@ -267,6 +269,7 @@ func watch[T any, O interface {
 		if e.Type == "ERROR" {
 			return "", e.error(r.path)
 		}
+		r.heard = true
 		var o T
 		if err := json.Unmarshal(e.Object, &o); err != nil {
 			return "", fmt.Errorf("watch %s: %w", r.path, err)
