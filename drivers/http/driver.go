@@ -127,9 +127,7 @@ func (d *destination) renew() {
 func (d *destination) send(ctx context.Context, lo, hi int) answer {
 	ctx, cancel := context.WithTimeout(ctx, d.opts.Timeout.D())
 	body := newBody(d.coding.encode(d.text[d.ends[lo]:d.ends[hi]]))
-	// The transport may read the body after it has answered. What it reads is written
-	// again by the next request, so wait until it has let go.
-	defer body.wait()
+	defer body.release() // the next request writes over what it lends
 	defer cancel()
 	request, err := d.request(ctx, body)
 	if err != nil {
@@ -148,7 +146,10 @@ func (d *destination) request(ctx context.Context, b *body) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	r.Body, r.GetBody, r.ContentLength = b.open(), b.reopen, int64(len(b.data))
+	r.GetBody, r.ContentLength = b.open, b.size
+	if r.Body, err = b.open(); err != nil {
+		return nil, err
+	}
 	r.Header.Set("Content-Type", contentTypes[d.opts.Format])
 	for name, values := range d.headers {
 		r.Header[name] = values
