@@ -523,6 +523,24 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
+// TestNoAllocationPerRecord compares requests of one and of 4000 records; the server of the
+// test reads the larger one in more pieces.
+func TestNoAllocationPerRecord(t *testing.T) {
+	d, _ := open(t, answering(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	allocs := func(records int) float64 {
+		bs := drivertest.Batches(make([]string, records))
+		return testing.AllocsPerRun(20, func() {
+			if err := d.Write(t.Context(), bs); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	large := allocs(4000) // first: it grows the buffers
+	if small := allocs(1); large-small > 100 {
+		t.Errorf("%v allocations for one record, %v for 4000", small, large)
+	}
+}
+
 // BenchmarkWrite counts what one request costs; nothing of it grows with the records.
 func BenchmarkWrite(b *testing.B) {
 	message := strings.Repeat("10.0.0.1 - - GET /index.html HTTP/1.1 200 2326 ", 4)
