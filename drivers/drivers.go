@@ -6,6 +6,7 @@ package drivers
 
 import (
 	"github.com/logsource/operator/collector"
+	"github.com/logsource/operator/drivers/containerlogs"
 	"github.com/logsource/operator/drivers/file"
 	"github.com/logsource/operator/drivers/generate"
 	"github.com/logsource/operator/drivers/http"
@@ -15,6 +16,7 @@ import (
 
 // All is every class of this module.
 var All = collector.Registry{
+	containerlogs.Driver,
 	generate.Driver,
 	httppoll.Driver,
 	file.Driver,
