@@ -4,7 +4,9 @@
 //
 // The apiserver evaluates it once per DriverClass. Most of these have nothing to do with
 // the object, so the first variable picks what this class is asked about, and everything
-// after it runs over that alone. Rules that need two classes at once are the planner's.
+// after it runs over that alone. What it costs is measured in test/admission; it is why
+// there are no matchConditions (one more environment per class) and why the good case
+// makes no strings. Rules that need two classes at once are the planner's.
 //
 // The rules and the words are those of class.Check; test/admission holds the two together.
 package policy
@@ -45,11 +47,6 @@ func Policy() *admissionv1.ValidatingAdmissionPolicy {
 					},
 				}}},
 			},
-			// An edit of labels or annotations alone is never refused for an option.
-			MatchConditions: []admissionv1.MatchCondition{{
-				Name:       "spec-changed",
-				Expression: "oldObject == null || object.spec != oldObject.spec",
-			}},
 			Variables:   variables(),
 			Validations: validations(),
 		},
@@ -111,8 +108,10 @@ func variables() []admissionv1.Variable {
 	}
 }
 
-// parts are the source or the destinations of this class.
-const parts = "params.spec.role == 'Source'" +
+// parts are the source or the destinations of this class. An edit of labels or annotations
+// alone has none: it is never refused for an option.
+const parts = "oldObject != null && object.spec == oldObject.spec ? []" +
+	" : params.spec.role == 'Source'" +
 	" ? (object.spec.source.class == params.spec.class ? [dyn(object.spec.source)] : [])" +
 	" : dyn(object.spec.destinations).filter(d, d.class == params.spec.class)"
 
@@ -149,7 +148,7 @@ const replicas = "has(object.spec.collector) && has(object.spec.collector.replic
 
 // values holds every option d of the class to its definition.
 func values() string {
-	return "variables.defs.map(d, [string(d.name), " + problem() + "]).filter(p, p[1] != '').map(p, v.at + '.options.' + p[0] + ': ' + p[1])"
+	return "variables.defs.filter(d, " + problem() + " != '').map(d, v.at + '.options.' + d.name + ': ' + " + problem() + ")"
 }
 
 // value is what the user has given for the option d.
