@@ -14,8 +14,5 @@ go build -C hack/tools -o "$bin/generate" ./generate
 # From drivers and rules: DriverClass objects, the admission policy, the chart's copies.
 go run ./hack/objects
 
-# The chart's own: values.schema.json from values.yaml.
-go run ./hack/chart
-
 # From the chart's values and the manager's role: the schema of the values, the chart's copy.
 go run ./hack/chart
