@@ -9,12 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/logsource/operator/drivers"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // output is a writer that a test may read while a program writes.
 type output struct {
