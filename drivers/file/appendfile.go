@@ -19,7 +19,7 @@ type appendFile struct {
 }
 
 func openAppendFile(dir, path string) (*appendFile, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("output directory: %w", err)
 	}
@@ -28,6 +28,14 @@ func openAppendFile(dir, path string) (*appendFile, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	return a, nil
+}
+
+// openRoot makes the directory when it is not there yet.
+func openRoot(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }
 
 func (a *appendFile) open() error {

@@ -100,6 +100,15 @@ func TestNoOutputDirectory(t *testing.T) {
 	}
 }
 
+func TestOutputDirectoryIsMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "yet")
+	d, _ := open(t, dir, `{"path": "a/b.log", "format": "raw"}`)
+	write(t, d, "x")
+	if got := lines(t, filepath.Join(dir, "a", "b.log")); len(got) != 1 {
+		t.Errorf("file holds %q", got)
+	}
+}
+
 func TestPathCannotLeaveTheDirectory(t *testing.T) {
 	outside := t.TempDir()
 	f := func(name string, prepare func(dir string) error) {
