@@ -83,6 +83,7 @@ func command(t *testing.T, stdin string, name string, args ...string) string {
 	t.Helper()
 	out, err := try(t.Context(), stdin, name, args...)
 	if err != nil {
+		diagnose(t)
 		t.Fatal(err)
 	}
 	return out
@@ -153,6 +154,7 @@ func eventually(t *testing.T, within time.Duration, what string, done func() (ye
 		}
 		select {
 		case <-deadline:
+			diagnose(t)
 			t.Fatalf("not within %s: %s\nlast seen: %v", within, what, state)
 		case <-t.Context().Done():
 			t.Fatal(t.Context().Err())
@@ -161,18 +163,19 @@ func eventually(t *testing.T, within time.Duration, what string, done func() (ye
 	}
 }
 
+func namespaceOf(t *testing.T) string {
+	return "e2e-" + strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
+}
+
 // namespace makes a namespace for the test, and removes it afterwards.
 func namespace(t *testing.T, labels map[string]string) string {
 	t.Helper()
-	name := "e2e-" + strings.ToLower(strings.NewReplacer("Test", "", "/", "-", "_", "-").Replace(t.Name()))
+	name := namespaceOf(t)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	if err := client.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			diagnose(t, name)
-		}
 		if err := client.Delete(context.WithoutCancel(t.Context()), ns); err != nil {
 			t.Error(err)
 		}
@@ -181,17 +184,16 @@ func namespace(t *testing.T, labels map[string]string) string {
 }
 
 // diagnose shows what a person would look at first.
-func diagnose(t *testing.T, namespace string) {
-	ctx := context.WithoutCancel(t.Context())
+func diagnose(t *testing.T) {
 	for _, args := range [][]string{
 		{"get", "pods", "-A", "-o", "wide"},
-		{"get", "logsources,clusterlogsources", "-A", "-o", "yaml"},
-		{"-n", namespace, "get", "events"},
-		{"-n", managerNamespace, "logs", "deployment/logsource-manager", "--tail=40"},
-		{"-n", agentsNamespace, "logs", "-l", "logsource.dev/collector=agent", "--tail=40", "--prefix"},
-		{"-n", namespace, "logs", "-l", "logsource.dev/collector=tenant", "--tail=40", "--prefix"},
+		{"get", "logsources,clusterlogsources", "-A", "-o", "yaml", "--show-managed-fields=false"},
+		{"get", "events", "-A", "--field-selector=type=Warning"},
+		{"-n", managerNamespace, "logs", "deployment/logsource-manager", "--tail=30"},
+		{"-n", agentsNamespace, "logs", "-l", "logsource.dev/collector=agent", "--tail=30", "--prefix"},
+		{"-n", namespaceOf(t), "logs", "-l", "logsource.dev/collector=tenant", "--tail=30", "--prefix"},
 	} {
-		out, err := try(ctx, "", "kubectl", args...)
+		out, err := try(t.Context(), "", "kubectl", args...)
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }

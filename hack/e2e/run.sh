@@ -7,6 +7,7 @@
 # On a cluster of $KUBECONFIG the images come from a registry that it reaches: IMAGE and PROBE_IMAGE name them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+export NODES=${NODES:-2} LOGMAX=${LOGMAX:-1Mi} # 1 MiB: the writers' logs are rotated, and none is gone before it can be read
 . hack/cluster/lib.sh
 build=$(mktemp -d)
 made=
@@ -34,8 +35,7 @@ else
   on=cluster
   if [ ! -e "$KUBECONFIG_FILE" ]; then
     made=cluster
-    # 1 MiB: the writers' logs are rotated several times, and none is gone before it can be read.
-    NODES=${NODES:-2} LOGMAX=${LOGMAX:-1Mi} hack/cluster/up.sh
+    hack/cluster/up.sh
   fi
   export KUBECONFIG=$KUBECONFIG_FILE
 fi
