@@ -108,12 +108,7 @@ func refersToSecrets(spec *v1alpha1.LogSourceSpec) bool {
 }
 
 // of is "1 of 3 collectors".
-func of(k, n int) string {
-	if n == 1 {
-		return fmt.Sprintf("%d of 1 collector", k)
-	}
-	return fmt.Sprintf("%d of %d collectors", k, n)
-}
+func of(k, n int) string { return fmt.Sprintf("%d of %d collectors", k, n) }
 
 func (v *View) programmed(c *v1alpha1.CollectorsStatus) verdict {
 	switch {
@@ -157,7 +152,7 @@ func (v *View) connected(c *v1alpha1.CollectorsStatus) verdict {
 	if planner.Spec(v.Object).Paused {
 		return no(v1alpha1.ReasonPaused, "spec.paused is true")
 	}
-	open := 0
+	open, told := 0, len(v.fresh())
 	for _, p := range v.fresh() {
 		if isOpen(p.State) {
 			open++
@@ -167,8 +162,10 @@ func (v *View) connected(c *v1alpha1.CollectorsStatus) verdict {
 	switch state := v.state(); {
 	case open > 0 && open >= int(c.Desired):
 		return yes(v1alpha1.ReasonConnected, how)
-	case len(v.fresh()) == 0:
+	case told == 0:
 		return unknown(v1alpha1.ReasonNoReport, "no collector has told yet")
+	case open == told:
+		return unknown(v1alpha1.ReasonNoReport, how+"; of the others nothing is known")
 	case state == report.Failed || state == report.Reopening:
 		return no(state, how+v.why(state))
 	default:
@@ -218,19 +215,30 @@ func (v *View) connectedOnce() bool {
 	return true
 }
 
-// summary says how many collectors are in the state that is shown.
+// summary says how many collectors are in the state that is shown, or that all is well.
 func (v *View) summary(s *v1alpha1.LogSourceStatus) string {
 	k := 0
 	for _, p := range v.fresh() {
-		if p.State == s.State {
+		if calm(p.State) == calm(s.State) {
 			k++
 		}
 	}
-	text := of(k, int(v.Desired)) + " " + strings.ToLower(s.State)
-	if s.State == report.Suspended {
-		return text + bySince(s.Flow)
+	switch s.State {
+	case report.Fetching, report.Idle:
+		return of(k, int(v.Desired)) + " fetch or wait for data"
+	case report.Suspended:
+		return of(k, int(v.Desired)) + " suspended" + bySince(s.Flow)
 	}
-	return text + v.why(s.State)
+	return of(k, int(v.Desired)) + " " + strings.ToLower(s.State) + v.why(s.State)
+}
+
+// calm is the same for states between which a healthy source goes to and fro.
+func calm(state string) string {
+	switch state {
+	case report.Fetching, report.Idle:
+		return report.Fetching
+	}
+	return state
 }
 
 func bySince(f *v1alpha1.FlowStatus) string {

@@ -193,6 +193,7 @@ func (t *tracked) retire(path *report.LogPath) {
 	t.retired.Accepted += c.accepted
 	t.retired.Delivered += c.delivered
 	t.retired.Lost += c.lost.Messages
+	t.retired.LostBytes += c.lost.Bytes
 }
 
 // take returns the pods to ask now, the longest due first; each must be given back through
@@ -358,6 +359,7 @@ func (f *fleet) retiredOf(uid types.UID, previous *v1alpha1.DeliveryStatus, all 
 		t.retired.Delivered += max(0, previous.Delivered-now.delivered-t.retired.Delivered)
 		if previous.Lost != nil {
 			t.retired.Lost += max(0, previous.Lost.Messages-now.lost.Messages-t.retired.Lost)
+			t.retired.LostBytes += max(0, previous.Lost.Bytes-now.lost.Bytes-t.retired.LostBytes)
 		}
 	}
 	t.settled = true

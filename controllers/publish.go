@@ -8,23 +8,31 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logsource/operator/api/v1alpha1"
+	"github.com/logsource/operator/collector/report"
 	"github.com/logsource/operator/controllers/planner"
 )
 
-// countersEvery is how often a status is written of which nothing but counters has changed.
-const countersEvery = 10 * time.Second
+// How often a status is written at most.
+const (
+	// countersEvery: when nothing has changed that somebody waits for.
+	countersEvery = 10 * time.Second
+	// changesEvery: when something has. A source may be suspended and woken many times a
+	// second, on many nodes.
+	changesEvery = 2 * time.Second
+)
 
-// publish writes the status if it has changed, and tells of transitions in events. When
-// only counters have changed since a recent write it returns how long they wait.
+// publish writes the status if it has changed, and tells of transitions in events. When the
+// last write is too recent it returns how long this one waits.
 func (r *reconciler) publish(ctx context.Context, v *View, status *v1alpha1.LogSourceStatus) (time.Duration, error) {
 	if equality.Semantic.DeepEqual(v.Previous, status) {
 		return 0, nil
 	}
-	if wait := r.fleet.sinceWrite(v.Object.GetUID(), v.Now, countersEvery); wait > 0 && onlyCounters(v.Previous, status) {
+	if wait := r.fleet.sinceWrite(v.Object.GetUID(), v.Now, pause(v.Previous, status)); wait > 0 {
 		return wait, nil
 	}
 	if err := r.applyStatus(ctx, v.Object, status); err != nil {
@@ -33,6 +41,18 @@ func (r *reconciler) publish(ctx context.Context, v *View, status *v1alpha1.LogS
 	r.fleet.wrote(v.Object.GetUID(), v.Now, status)
 	r.tell(v.Object, transitions(v.Previous, status))
 	return 0, nil
+}
+
+// pause is how long to keep from writing after the last write. An answer to an edit never
+// waits.
+func pause(before, after *v1alpha1.LogSourceStatus) time.Duration {
+	switch {
+	case before.ObservedGeneration != after.ObservedGeneration:
+		return 0
+	case nothingNew(before, after):
+		return countersEvery
+	}
+	return changesEvery
 }
 
 // applyStatus is one server-side apply of the whole status. The UID keeps it from an
@@ -66,20 +86,30 @@ func statusDocument(obj planner.Object, status *v1alpha1.LogSourceStatus) (*unst
 	return doc, nil
 }
 
-// onlyCounters says that two statuses differ in nothing that somebody waits for.
-func onlyCounters(a, b *v1alpha1.LogSourceStatus) bool {
-	return equality.Semantic.DeepEqual(withoutCounters(a), withoutCounters(b))
+// nothingNew says that two statuses differ in nothing that somebody waits for: only in
+// counters, times, texts, and states between which a healthy source goes to and fro.
+func nothingNew(a, b *v1alpha1.LogSourceStatus) bool {
+	return equality.Semantic.DeepEqual(essence(a), essence(b))
 }
 
-func withoutCounters(s *v1alpha1.LogSourceStatus) *v1alpha1.LogSourceStatus {
+func essence(s *v1alpha1.LogSourceStatus) *v1alpha1.LogSourceStatus {
 	s = s.DeepCopy()
-	s.Delivery, s.LastFetch = nil, nil
-	if s.Flow != nil {
-		s.Flow.InUse = 0
-	}
+	s.State = calm(s.State)
+	s.Flow, s.Delivery, s.LastFetch, s.Worst = nil, nil, nil, nil
 	for i := range s.Destinations {
 		d := &s.Destinations[i]
-		d.Delivered, d.Queued, d.Lost, d.LastAckTime = 0, 0, 0, nil
+		*d = v1alpha1.DestinationStatus{Name: d.Name, State: calmDestination(d.State)}
+	}
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		c.Message, c.LastTransitionTime = "", metav1.Time{}
 	}
 	return s
+}
+
+func calmDestination(state string) string {
+	if isGood(state) {
+		return report.DestinationIdle
+	}
+	return state
 }

@@ -72,7 +72,7 @@ func TestLogSourceBecomesReady(t *testing.T) {
 	ip := c.pod(t, ns, "logsource-hello-0", tenantLabels(ls))
 	c.collectors.say(ip, path(ls, report.Fetching, 100, 90))
 	ready := c.condition(t, ls, v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady)
-	if want := "1 of 1 collector fetching"; ready.Message != want {
+	if want := "1 of 1 collectors fetch or wait for data"; ready.Message != want {
 		t.Errorf("Ready says %q, want %q", ready.Message, want)
 	}
 	if s := ls.Status; s.State != report.Fetching || s.Collectors.Summary != "1/1" || s.Delivery.Accepted != 100 || s.Delivery.Delivered != 90 || s.Placement != "Single" {
@@ -84,7 +84,7 @@ func TestLogSourceBecomesReady(t *testing.T) {
 	suspended.SuspendedBy, suspended.SuspendedSince, suspended.InUse = []string{"out"}, since, 8192
 	c.collectors.say(ip, suspended)
 	flow := c.condition(t, ls, v1alpha1.ConditionFlowControlled, "True", v1alpha1.ReasonWindowFull)
-	if want := "1 of 1 collector suspended by out since 2026-11-23T08:00:00Z"; flow.Message != want {
+	if want := "1 of 1 collectors suspended by out since 2026-11-23T08:00:00Z"; flow.Message != want {
 		t.Errorf("FlowControlled says %q, want %q", flow.Message, want)
 	}
 	c.condition(t, ls, v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady)
@@ -360,7 +360,6 @@ func TestQuietWhenNothingChanges(t *testing.T) {
 		return ""
 	})
 }
-
 
 // The start of a manager sweeps what has lost its owner, and nothing else.
 func TestSweepAtStart(t *testing.T) {

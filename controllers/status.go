@@ -158,6 +158,7 @@ func (v *View) delivery() *v1alpha1.DeliveryStatus {
 	sum.accepted += v.Retired.Accepted
 	sum.delivered += v.Retired.Delivered
 	sum.lose(map[string]int64{"retired": v.Retired.Lost})
+	sum.lost.Bytes += v.Retired.LostBytes
 	if sum.accepted == 0 && sum.lost.Messages == 0 && sum.lost.Bytes == 0 && len(v.fresh()) == 0 {
 		return nil
 	}

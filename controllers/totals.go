@@ -15,13 +15,15 @@ type counts struct {
 	lost                v1alpha1.LostStatus
 }
 
-// count sums up one log path. Delivered is what every required destination has taken.
+// count sums up one log path. Delivered is what every required destination has taken: all
+// but what the slowest of them has not. (Its own Delivered would not do: a destination that
+// was added later counts from there.)
 func count(p *report.LogPath) counts {
 	c := counts{accepted: p.Accepted, delivered: p.Accepted}
 	for i := range p.Destinations {
 		d := &p.Destinations[i]
 		if d.Required {
-			c.delivered = min(c.delivered, d.Delivered)
+			c.delivered = max(0, min(c.delivered, p.Accepted-(d.Accepted-d.Delivered)))
 		}
 		c.lose(d.Dropped)
 		c.lose(d.Rejected)

@@ -516,6 +516,9 @@ type RetiredStatus struct {
 	Delivered int64 `json:"delivered"`
 	// Lost messages.
 	Lost int64 `json:"lost"`
+	// LostBytes are bytes lost that could not be counted in messages.
+	// +optional
+	LostBytes int64 `json:"lostBytes,omitempty"`
 }
 
 // LastFetch is the newest result of a fetch.

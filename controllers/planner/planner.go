@@ -28,7 +28,13 @@ type Problem struct {
 }
 
 // Error lists every error. It is stable: the same object gives the same text.
-func (p *Problem) Error() string { return p.Errors.ToAggregate().Error() }
+func (p *Problem) Error() string {
+	lines := make([]string, len(p.Errors))
+	for i, err := range p.Errors {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "; ")
+}
 
 // An Option changes how Plan judges.
 type Option func(*planning)

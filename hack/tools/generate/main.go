@@ -1,6 +1,7 @@
 // Command generate writes what is derived from Go types, and needs controller-tools to do
-// so: deep copies, CRDs, and the options of every driver. Run it from the root of the
-// repository; hack/generate.sh does, and then runs what needs the drivers themselves.
+// so: deep copies, CRDs, the rights of the manager, and the options of every driver. Run it
+// from the root of the repository; hack/generate.sh does, and then runs what needs the
+// drivers themselves.
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 const crdDir = "config/crd"
 
 func main() {
-	for _, step := range []func() error{writeTypes, writeOptions} {
+	for _, step := range []func() error{writeTypes, writeRights, writeOptions} {
 		if err := step(); err != nil {
 			fmt.Fprintln(os.Stderr, "generate:", err)
 			os.Exit(1)
