@@ -13,14 +13,16 @@ const (
 	ConditionProgrammed = "Programmed"
 	// ConditionConnected says that the source is open on every collector.
 	ConditionConnected = "Connected"
-	// ConditionReady sums up the four before it; `kubectl wait --for=condition=Ready` asks
-	// for it. A suspended source is ready: back-pressure is normal operation.
+	// ConditionReady says that every collector is up, runs this generation and has had the
+	// source open; `kubectl wait --for=condition=Ready` asks for it. It stays True while a
+	// source is suspended or reconnects: that is normal operation.
 	ConditionReady = "Ready"
 	// ConditionFlowControlled is True while at least one collector is suspended because its
-	// window is full.
+	// window is full. At other times it is not there.
 	ConditionFlowControlled = "FlowControlled"
 	// ConditionDataLoss is True once something was lost, until the annotation
-	// AnnotationAcknowledgeLoss says that somebody has seen it.
+	// AnnotationAcknowledgeLoss says that somebody has seen it. Before the first loss it is
+	// not there.
 	ConditionDataLoss = "DataLoss"
 )
 
@@ -83,13 +85,9 @@ const (
 	// ReasonPending: nothing is known yet.
 	ReasonPending = "Pending"
 
-	// ReasonFlowing is the reason of FlowControlled=False.
-	ReasonFlowing = "Flowing"
 	// ReasonWindowFull: the window of the source is full, because a destination is slow.
 	ReasonWindowFull = "WindowFull"
 
-	// ReasonNoLoss is the reason of DataLoss=False.
-	ReasonNoLoss = "NoLoss"
 	// ReasonLost: messages or bytes were dropped, rejected or gone before they could be read.
 	ReasonLost = "Lost"
 	// ReasonAcknowledged: what was lost has been acknowledged by the annotation.

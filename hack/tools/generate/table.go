@@ -16,8 +16,7 @@ const (
 func writeTable(path string, options []option) error {
 	old, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		fmt.Printf("generate: %s is missing: write it, with a line %s and a line %s\n", path, tableBegin, tableEnd)
-		return nil
+		return fmt.Errorf("has no README.md: write it, with a line %s and a line %s", tableBegin, tableEnd)
 	}
 	if err != nil {
 		return err
