@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a call may take that has been asked to end, or that fails.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
 
 // Setup is how to make the instance under test.
 type Setup struct {
