@@ -174,15 +174,16 @@ func (s *source) Run(ctx context.Context, out collector.Poster) error {
 		out.Batch(&collector.Stream{})
 	}
 	for _, m := range []string{"a", "b", "c"} {
+		if m == "c" && s.fault == "source-returns" {
+			return nil
+		}
 		b := out.Batch(&collector.Stream{})
 		b.AppendRecord(collector.Record{Body: []byte(m)})
 		if err := out.Post(ctx, b); err != nil {
 			return err
 		}
 	}
-	if s.fault != "source-returns" {
-		<-ctx.Done()
-	}
+	<-ctx.Done()
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (h SourceHarness) expect(t *testing.T, p *Poster) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := h.run(ctx, t, s, p)
-	await(t, fmt.Sprintf("posting of %d messages", len(h.Want)), p.Stopped())
+	await(t, fmt.Sprintf("posting of %d messages", len(h.Want)), first(p.Stopped(), done))
 	told := requestExit(s, cancel)
 	await(t, "Run after request_exit", done)
 	await(t, "RequestExit", told)
@@ -57,6 +57,19 @@ func (h SourceHarness) expect(t *testing.T, p *Poster) {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
 	p.checkReturned(t)
+}
+
+// first is closed once a or b is.
+func first(a, b <-chan struct{}) <-chan struct{} {
+	either := make(chan struct{})
+	go func() {
+		defer close(either)
+		select {
+		case <-a:
+		case <-b:
+		}
+	}()
+	return either
 }
 
 // exitsWhileBlocked stops a source whose window is full for ever.
