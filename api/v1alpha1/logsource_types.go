@@ -112,8 +112,7 @@ type SourceSpec struct {
 	// +optional
 	TimeReopen *Duration `json:"timeReopen,omitempty"`
 
-	// FetchNoDataDelay is the wait after a fetch that had no data. Unset means timeReopen
-	// if that is set, else the default of the class.
+	// FetchNoDataDelay is the wait after a fetch that had no data. Unset means timeReopen.
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be a duration from 0s to 24h, such as 250ms, 10s or 1h30m"
 	// +optional
 	FetchNoDataDelay *Duration `json:"fetchNoDataDelay,omitempty"`

@@ -47,10 +47,14 @@ func TestWrongDocuments(t *testing.T) {
 // Every document of testdata/good, and the samples, are taken by the apiserver and
 // offline.
 func TestGoodDocuments(t *testing.T) {
-	for _, file := range list(t, "testdata/good/*.yaml") {
+	files := append(list(t, "testdata/good/*.yaml"), list(t, "../../config/samples/*-*.yaml")...)
+	for _, file := range append(files, list(t, "../../config/samples/local/*.yaml")...) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			doc, _ := load(t, file)
+			if doc.GetKind() == "LogSource" {
+				doc.SetNamespace("default")
+			}
 			if err := dryRun(t.Context(), doc); err != nil {
 				t.Errorf("the apiserver says %v", err)
 			}
