@@ -41,7 +41,8 @@ else
 fi
 
 if [ $on != given ]; then
-  export IMAGE=local.test/logsource:e2e PROBE_IMAGE=local.test/probe:e2e
+  tag=e2e-$(date +%s) # a new one each time: on a kept cluster the pods would go on with the old image
+  export IMAGE=local.test/logsource:$tag PROBE_IMAGE=local.test/probe:$tag
   say "building the images"
   hack/image.sh "$IMAGE" "$build/image.tar"
   CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -o "$build/probe" ./hack/e2e/probe
