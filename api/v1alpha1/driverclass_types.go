@@ -116,10 +116,10 @@ type DriverOption struct {
 	// +kubebuilder:validation:XValidation:rule="''.matches(self) || !''.matches(self)",message="must be an RE2 expression"
 	// +optional
 	Pattern string `json:"pattern,omitempty"`
-	// Minimum of an int.
+	// Minimum of an int, or of a quantity in bytes.
 	// +optional
 	Minimum *int64 `json:"minimum,omitempty"`
-	// Maximum of an int.
+	// Maximum of an int, or of a quantity in bytes.
 	// +optional
 	Maximum *int64 `json:"maximum,omitempty"`
 	// MinimumDuration bounds a duration from below.

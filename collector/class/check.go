@@ -130,7 +130,7 @@ func (o *Option) check(v any) string {
 	case Duration:
 		return o.checkDuration(v)
 	case Quantity:
-		return want(isBytes(v), "must be a number of bytes such as 65536, 64Ki or 10M")
+		return o.checkBytes(v)
 	case URL:
 		return o.checkString(v, isURL, "must be a URL such as http://host:8080/path")
 	case StringList:
@@ -159,6 +159,10 @@ func (o *Option) checkInt(v any) string {
 	if !ok || err != nil {
 		return "must be a whole number, without quotes"
 	}
+	return o.checkRange(i)
+}
+
+func (o *Option) checkRange(i int64) string {
 	if o.Minimum != nil && i < *o.Minimum {
 		return fmt.Sprintf("must be at least %d", *o.Minimum)
 	}
@@ -195,15 +199,31 @@ func (o *Option) checkDuration(v any) string {
 	return want(err == nil && leastErr == nil && d >= least, "must be at least "+o.MinimumDuration)
 }
 
-// isBytes takes a number as well as a quantity.
-func isBytes(v any) bool {
+// checkBytes takes a number as well as a quantity.
+func (o *Option) checkBytes(v any) string {
+	var s string
 	switch v := v.(type) {
 	case json.Number:
-		return quantitySyntax.MatchString(string(v))
+		s = string(v)
 	case string:
-		return quantitySyntax.MatchString(v)
+		s = v
 	}
-	return false
+	if !quantitySyntax.MatchString(s) {
+		return "must be a number of bytes such as 65536, 64Ki or 10M"
+	}
+	return o.checkRange(bytesOf(s))
+}
+
+var units = map[string]int64{"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+
+// bytesOf reads what matches QuantityPattern, which leaves no room for an overflow.
+func bytesOf(s string) int64 {
+	digits := strings.TrimRight(s, "kKMGTi")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		panic("BUG: QuantityPattern takes " + s)
+	}
+	return n * units[s[len(digits):]]
 }
 
 func isURL(s string) bool {

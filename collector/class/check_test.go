@@ -23,7 +23,7 @@ var every = &class.Class{
 		{Name: "pageSize", Type: class.Int, Minimum: ptr(1), Maximum: ptr(1000), Default: json.RawMessage(`100`)},
 		{Name: "follow", Type: class.Bool},
 		{Name: "timeout", Type: class.Duration, MinimumDuration: "100ms"},
-		{Name: "maxBody", Type: class.Quantity},
+		{Name: "maxBody", Type: class.Quantity, Minimum: ptr(1024), Maximum: ptr(1 << 30)},
 		{Name: "hosts", Type: class.StringList, Pattern: "^[a-z]+$"},
 		{Name: "headers", Type: class.StringMap},
 		{Name: "token", Type: class.String, Secret: true},
@@ -80,6 +80,9 @@ func TestCheck(t *testing.T) {
 	bad("timeout", `"99ms"`, "must be at least 100ms")
 	bad("maxBody", `"8Mx"`, "must be a number of bytes such as 65536, 64Ki or 10M")
 	bad("maxBody", `-1`, "must be a number of bytes such as 65536, 64Ki or 10M")
+	bad("maxBody", `1023`, "must be at least 1024")
+	bad("maxBody", `"1k"`, "must be at least 1024")
+	bad("maxBody", `"1025Mi"`, "must be at most 1073741824")
 	bad("hosts", `"a"`, "must be a list of strings")
 	bad("hosts", `["a", 1]`, "must be a list of strings")
 	bad("hosts", `["a", "B"]`, "every item must match ^[a-z]+$")
@@ -91,6 +94,7 @@ func TestCheck(t *testing.T) {
 	good("timeout", `"1m0.5s"`)
 	good("maxBody", "65536")
 	good("maxBody", `"64Ki"`)
+	good("maxBody", `"1Gi"`)
 	good("hosts", `[]`)
 	good("headers", `{"a": "b"}`)
 

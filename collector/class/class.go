@@ -61,7 +61,7 @@ type Option struct {
 	Enum    []string        `json:"enum,omitempty"`
 	// Pattern is an RE2 expression; it applies to strings and to every item of a list.
 	Pattern string `json:"pattern,omitempty"`
-	// Minimum and Maximum bound an int.
+	// Minimum and Maximum bound an int, or a quantity in bytes.
 	Minimum *int64 `json:"minimum,omitempty"`
 	Maximum *int64 `json:"maximum,omitempty"`
 	// MinimumDuration bounds a duration from below, in Go syntax.

@@ -34,6 +34,7 @@ var Driver = collector.NewSource(class.Class{
 type Options struct {
 	// MaxRecordBytes is the largest message delivered as one record, partial lines joined.
 	// A longer one is cut into records of this size, marked partial=true and counted.
+	// +logsource:minimumBytes=1024
 	// +kubebuilder:default="1Mi"
 	// +optional
 	MaxRecordBytes collector.Bytes `json:"maxRecordBytes,omitempty"`

@@ -162,9 +162,7 @@ func problem() string {
 		when("d.type == 'int'", integer()),
 		when("d.type == 'bool'", unless("type("+value+") == bool", "must be true or false")),
 		when("d.type == 'duration'", duration()),
-		when("d.type == 'quantity'", unless(
-			"type("+value+") == int ? ("+value+" >= 0 && "+value+" <= 999999999999999999) : (type("+value+") == string && "+value+".matches("+quote(class.QuantityPattern)+"))",
-			"must be a number of bytes such as 65536, 64Ki or 10M")),
+		when("d.type == 'quantity'", bytes()),
 		when("d.type == 'stringMap'", unless("type("+value+") == map && "+value+".all(k, type("+value+"[k]) == string)", "must be a map of strings")),
 		when("d.type == 'stringList'", stringList()),
 		when("type("+value+") != string", "(d.type == 'url' ? "+quote(wantURL)+" : "+quote("must be a string")+")"),
@@ -194,6 +192,18 @@ func integer() string {
 		when("type("+value+") != int", quote("must be a whole number, without quotes")),
 		when("has(d.minimum) && "+value+" < d.minimum", "'must be at least ' + string(d.minimum)"),
 		when("has(d.maximum) && "+value+" > d.maximum", "'must be at most ' + string(d.maximum)"),
+	)
+}
+
+func bytes() string {
+	syntax := "type(" + value + ") == int ? (" + value + " >= 0 && " + value + " <= 999999999999999999) : (type(" + value + ") == string && " + value + ".matches(" + quote(class.QuantityPattern) + "))"
+	compare := func(bound, operator string) string {
+		return "has(d." + bound + ") && quantity(string(" + value + ")).compareTo(quantity(string(d." + bound + "))) " + operator + " 0"
+	}
+	return choose(
+		when("!("+syntax+")", quote("must be a number of bytes such as 65536, 64Ki or 10M")),
+		when(compare("minimum", "<"), "'must be at least ' + string(d.minimum)"),
+		when(compare("maximum", ">"), "'must be at most ' + string(d.maximum)"),
 	)
 }
 

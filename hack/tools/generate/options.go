@@ -31,8 +31,13 @@ type option struct {
 	MinimumDuration string          `json:"minimumDuration,omitempty"`
 }
 
-// minimumDuration is the one marker of our own: +logsource:minimumDuration=100ms.
-const minimumDuration = "logsource:minimumDuration"
+// The markers of our own, for what kubebuilder's cannot say of these types:
+// +logsource:minimumDuration=100ms, +logsource:minimumBytes=1024.
+const (
+	minimumDuration = "logsource:minimumDuration"
+	minimumBytes    = "logsource:minimumBytes"
+	maximumBytes    = "logsource:maximumBytes"
+)
 
 // writeOptions writes options.json, and the option table of the README, of every driver: a
 // folder with a driver.go, whose package has an Options struct.
@@ -102,8 +107,10 @@ func readOptions(pkg string) ([]option, error) {
 	if err := crdmarkers.Register(reg); err != nil {
 		return nil, err
 	}
-	if err := reg.Define(minimumDuration, markers.DescribesField, ""); err != nil {
-		return nil, err
+	for name, example := range map[string]any{minimumDuration: "", minimumBytes: 0, maximumBytes: 0} {
+		if err := reg.Define(name, markers.DescribesField, example); err != nil {
+			return nil, err
+		}
 	}
 	p := &crd.Parser{Collector: &markers.Collector{Registry: reg}, Checker: &loader.TypeChecker{}}
 	crd.AddKnownTypes(p)
@@ -150,10 +157,28 @@ func describe(f markers.FieldInfo, schema apiext.JSONSchemaProps) (option, error
 	if prop.Items != nil {
 		o.limit(*prop.Items.Schema)
 	}
-	if v, ok := f.Markers.Get(minimumDuration).(string); ok {
-		o.MinimumDuration = v
+	return o, o.mark(f.Markers)
+}
+
+// mark takes over what our own markers say, and refuses them where they say nothing.
+func (o *option) mark(all markers.MarkerValues) error {
+	if v, ok := all.Get(minimumDuration).(string); ok {
+		if o.MinimumDuration = v; o.Type != "duration" {
+			return fmt.Errorf("%s is for a collector.Duration", minimumDuration)
+		}
 	}
-	return o, nil
+	for name, bound := range map[string]**int64{minimumBytes: &o.Minimum, maximumBytes: &o.Maximum} {
+		v, ok := all.Get(name).(int)
+		if !ok {
+			continue
+		}
+		if o.Type != "quantity" {
+			return fmt.Errorf("%s is for a collector.Bytes", name)
+		}
+		n := int64(v)
+		*bound = &n
+	}
+	return nil
 }
 
 // limit takes over what bounds the value, or every item of a list.
