@@ -255,7 +255,7 @@ func TestDropPolicies(t *testing.T) {
 				close(lossy.block)
 				elapse(10 * time.Second)
 				synctest.Wait()
-				if n := b.status().Destinations[1].Dropped["queue-full"]; n != 6 {
+				if n := b.status().Destinations[1].Dropped["queue_full"]; n != 6 {
 					t.Errorf("dropped %d, want 6", n)
 				}
 				if p := b.position(); p != "m09" {

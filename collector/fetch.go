@@ -56,7 +56,7 @@ func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
 		case err == nil:
 			r.set(report.Fetching, "")
 		case errors.Is(err, ErrTryAgain):
-			r.path.events.add("try-again", 1)
+			r.path.events.add("try_again", 1)
 			continue
 		case errors.Is(err, ErrNoData):
 			r.set(report.Idle, "")

@@ -274,7 +274,7 @@ func (l *logPath) removeOutput(o *output) {
 		l.settled(o.queue, b)
 	}
 	if n > 0 {
-		l.drops.add("destination-removed", int(n))
+		l.drops.add("destination_removed", int(n))
 		l.log.Error("destination was removed with messages in its queue; they are counted as dropped", "destination", o.spec.Name, "messages", n)
 	}
 }

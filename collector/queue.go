@@ -79,7 +79,7 @@ func (q *queue) fullLocked(b *Batch) bool {
 }
 
 func (q *queue) dropLocked(b *Batch) {
-	q.ledger.dropped["queue-full"] += int64(b.Len())
+	q.ledger.dropped["queue_full"] += int64(b.Len())
 	q.dropped = append(q.dropped, b)
 }
 

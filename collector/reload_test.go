@@ -152,7 +152,7 @@ func TestRemovedDestinationIsCounted(t *testing.T) {
 		elapse(time.Minute)
 		synctest.Wait()
 		s := b.status()
-		if s.SourceDrops["destination-removed"] != 8 {
+		if s.SourceDrops["destination_removed"] != 8 {
 			t.Errorf("drops: %v, want 8 for the removed destination", s.SourceDrops)
 		}
 		if b.position() != "m11" || s.InUse != 0 {

@@ -21,7 +21,7 @@ func (r *sourceRunner) runSource(s Source) {
 		if r.stopping.Err() != nil {
 			return
 		}
-		r.path.events.add("run-returned", 1)
+		r.path.events.add("run_returned", 1)
 		if r.spec.OnRunExit == "Stop" {
 			r.set(report.Failed, "run returned and onRunExit is Stop: "+why)
 			<-r.stopping.Done()

@@ -73,7 +73,7 @@ func (r *sourceRunner) stopBy(ctx context.Context) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		r.path.events.add("source-ignored-exit", 1)
+		r.path.events.add("source_ignored_exit", 1)
 		r.log.Error("source did not return after request_exit; going on without it", "class", r.spec.Class)
 	}
 }
@@ -121,7 +121,7 @@ func (r *sourceRunner) useCommitter(driver any) (stop func()) {
 		return func() {}
 	}
 	c := startCommitter(d, func(err error) {
-		r.path.events.add("commit-failed", 1)
+		r.path.events.add("commit_failed", 1)
 		r.log.Warn("source did not take a saved bookmark", "error", err)
 	})
 	r.marks.mu.Lock()
