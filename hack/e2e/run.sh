@@ -30,7 +30,15 @@ if [ -n "${KUBECONFIG:-}" ] && [ "$KUBECONFIG" != "$KUBECONFIG_FILE" ]; then
 elif docker info >/dev/null 2>&1; then
   on=kind made=kind
   export KUBECONFIG=$build/kubeconfig
-  kind create cluster --name logsource-e2e --wait 120s
+  cat >"$build/kind.yaml" <<YAML
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  containerLogMaxSize: $LOGMAX
+YAML
+  kind create cluster --name logsource-e2e --config "$build/kind.yaml" --wait 120s
 else
   on=cluster
   if [ ! -e "$KUBECONFIG_FILE" ]; then
