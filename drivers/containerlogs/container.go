@@ -23,6 +23,11 @@ const (
 	metadataPatience = 2 * time.Second
 	// retryOpen is how long after what could not be opened is tried again.
 	retryOpen = 2 * time.Second
+	// maxLooks bounds how often a directory that keeps changing is read at once.
+	maxLooks = 16
+	// keepDone is for how many looks a finished file is remembered after its name is
+	// gone: its compressed copy may not have been seen yet.
+	keepDone = 32
 	// turnBytes is what one container may hand over before others have their turn.
 	turnBytes = 1 << 20
 )
@@ -46,7 +51,7 @@ type container struct {
 	unread  bool      // the directory must be listed before the next turn
 	gone    bool      // the directory is not there any more
 	ended   bool      // gone, and everything in it has been handed over
-	listing int       // how often the directory has been listed
+	listing int       // how often the directory has been looked at
 	listed  int64     // mtime of the directory when it was last listed, 0 when that may be too old
 
 	lines  lines
@@ -74,26 +79,83 @@ func (c *container) list() {
 		return
 	}
 	defer root.Close()
-	dir, err := root.OpenFile(c.name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fresh, err := c.lookUntilStable(root)
 	if err != nil {
 		c.cannotList(err)
-		return
 	}
-	defer dir.Close()
-	c.listed = c.t.dirTime(int(dir.Fd()))
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		c.cannotList(err)
-		return
-	}
-	c.listing++
-	fresh := c.match(root, dir, names)
 	if c.cur == nil {
 		c.begin(fresh)
 	} else {
 		c.follow(fresh)
 	}
-	c.done = slices.DeleteFunc(c.done, func(g *generation) bool { return g.seen < c.listing })
+	c.done = slices.DeleteFunc(c.done, func(g *generation) bool { return g.seen+keepDone < c.listing })
+}
+
+// lookUntilStable reads the directory until it finds nothing new: a rotation during one
+// look can hide a file from it and show the one after, and the order would be lost.
+func (c *container) lookUntilStable(root *os.Root) (fresh []*generation, err error) {
+	for range maxLooks {
+		c.listing++
+		names, err := c.look(root)
+		if err != nil {
+			return fresh, err
+		}
+		known := len(fresh)
+		var stable bool
+		fresh, stable = c.match(root, names, fresh)
+		if stable && len(fresh) == known {
+			return c.bury(fresh), nil
+		}
+	}
+	c.listAgain()
+	return c.bury(fresh), nil
+}
+
+// bury gives files that were live when they were opened, and are not there any more, the
+// name they must have had since: that of their compressed copy. Without one they were
+// deleted and, as the oldest go first, are older than the rest.
+func (c *container) bury(fresh []*generation) []*generation {
+	for _, k := range fresh {
+		if !k.live || k.seen == c.listing {
+			continue
+		}
+		k.live = false
+		c.t.refresh(k)
+		i := slices.IndexFunc(fresh, func(g *generation) bool { return g != k && g.copyOf(k) })
+		if i >= 0 {
+			k.name = fresh[i].name
+			c.finish(fresh[i])
+			fresh = slices.Delete(slices.Clone(fresh), i, i+1)
+		}
+	}
+	return fresh
+}
+
+// An entry is a name in the directory and the inode behind it.
+type entry struct {
+	name string
+	stat unix.Stat_t
+	gone bool // between reading the directory and looking at the name
+}
+
+func (c *container) look(root *os.Root) (entries []entry, err error) {
+	dir, err := root.OpenFile(c.name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	fd := int(dir.Fd())
+	c.listed = c.t.dirTime(fd)
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		e := entry{name: name}
+		e.gone = unix.Fstatat(fd, name, &e.stat, unix.AT_SYMLINK_NOFOLLOW) != nil
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 func (c *container) cannotList(err error) {
@@ -111,31 +173,42 @@ func (c *container) listAgain() {
 	c.t.later(c, time.Now().Add(retryOpen))
 }
 
-// match finds names among the generations known and opens the rest.
-func (c *container) match(root *os.Root, dir *os.File, names []string) (fresh []*generation) {
-	for _, name := range names {
-		restart, live, gz, ok := parseName(name)
-		if !ok {
+// match finds the generations known among entries and opens the rest, behind fresh. It is
+// not stable when a name changed its meaning meanwhile.
+func (c *container) match(root *os.Root, entries []entry, fresh []*generation) (_ []*generation, stable bool) {
+	stable = true
+	for i := range entries {
+		e := &entries[i]
+		restart, live, gz, ok := parseName(e.name)
+		switch {
+		case !ok:
+			continue
+		case e.gone:
+			stable = false
+			continue
+		case e.stat.Mode&unix.S_IFMT != unix.S_IFREG:
+			c.refuse(e.name)
 			continue
 		}
-		var st unix.Stat_t
-		if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-			continue // gone again
-		}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			c.refuse(name)
+		g := c.known(uint64(e.stat.Dev), e.stat.Ino, e.name, fresh)
+		if g != nil {
+			g.name, g.restart, g.live, g.gz, g.seen = e.name, restart, live, gz, c.listing
 			continue
 		}
-		if g := c.known(uint64(st.Dev), st.Ino, name); g != nil {
-			g.name, g.restart, g.live, g.gz = name, restart, live, gz
-			g.seen = c.listing
+		var there bool
+		if g, there = c.open(root, e.name); g == nil {
+			stable = stable && there
 			continue
 		}
-		if g := c.open(root, name); g != nil {
-			fresh = append(fresh, g)
+		if c.known(g.dev, g.ino, e.name, fresh) != nil { // renamed between the look and the opening
+			c.t.closeFile(g)
+			stable = false
+			continue
 		}
+		g.seen = c.listing
+		fresh = append(fresh, g)
 	}
-	return fresh
+	return fresh, stable
 }
 
 // refuse counts a name that is not a regular file, once.
@@ -153,31 +226,35 @@ func (c *container) refuse(name string) {
 // known finds the generation behind a directory entry. An inode identifies only what is
 // held open; of a closed file it may have been given to another, so the name must agree
 // and not be the one that is written now.
-func (c *container) known(dev, ino uint64, name string) *generation {
+func (c *container) known(dev, ino uint64, name string, fresh []*generation) *generation {
 	if c.cur != nil && c.cur.dev == dev && c.cur.ino == ino {
 		return c.cur
 	}
-	for _, g := range c.next {
-		if g.dev == dev && g.ino == ino {
-			return g
+	for _, open := range [][]*generation{c.next, fresh} {
+		for _, g := range open {
+			if g.dev == dev && g.ino == ino {
+				return g
+			}
 		}
 	}
 	for _, g := range c.done {
-		if g.dev == dev && g.ino == ino && g.name == name && (!g.live || g.restart < c.cur.restart) {
+		if g.dev == dev && g.ino == ino && g.name == name && (!g.live || c.cur != nil && g.restart < c.cur.restart) {
 			return g
 		}
 	}
 	return nil
 }
 
-func (c *container) open(root *os.Root, name string) *generation {
+// open opens a file; without one, there says whether the name still exists.
+func (c *container) open(root *os.Root, name string) (g *generation, there bool) {
 	c.t.makeRoom(c)
 	g, err := openGeneration(root, c.name, name, &c.t.cri)
 	switch {
 	case err == nil:
 		c.t.openFiles++
-		return g
+		return g, true
 	case errors.Is(err, fs.ErrNotExist):
+		return nil, false
 	case errors.Is(err, errNotRegular), errors.Is(err, unix.ELOOP):
 		c.refuse(name)
 	case isCorrupt(err):
@@ -189,49 +266,47 @@ func (c *container) open(root *os.Root, name string) *generation {
 		c.t.count("file_unreadable", 1)
 		c.listAgain()
 	}
-	return nil
+	return nil, true
 }
 
 // follow puts new files behind the current one, unless they are copies of what is known.
 func (c *container) follow(fresh []*generation) {
 	sortGenerations(fresh)
-	added := false
 	for _, g := range fresh {
 		if g.restart < c.cur.restart || c.isCopy(g) {
 			c.finish(g)
 			continue
 		}
-		c.next = append(c.next, g)
-		added = true
-	}
-	if added {
-		sortGenerations(c.next)
+		c.next = slices.Insert(c.next, c.place(g), g)
 		c.t.makeReady(c)
 	}
 }
 
+// place is where a new file belongs in next: at its end, because what is found later is
+// younger, unless the names of files that are still there say otherwise.
+func (c *container) place(g *generation) int {
+	for i, k := range c.next {
+		if k.seen == c.listing && byName(g, k) < 0 {
+			return i
+		}
+	}
+	return len(c.next)
+}
+
 func (c *container) isCopy(g *generation) bool {
-	if g.copyOf(c.cur) {
-		return true
+	if g.live {
+		return false
 	}
-	for _, k := range c.next {
-		if g.copyOf(k) {
-			return true
-		}
+	is := func(k *generation) bool {
+		c.t.refresh(k)
+		return g.copyOf(k)
 	}
-	for _, k := range c.done {
-		if g.copyOf(k) {
-			return true
-		}
-	}
-	return false
+	return is(c.cur) || slices.ContainsFunc(c.next, is) || slices.ContainsFunc(c.done, is)
 }
 
 // finish closes a file that needs no more reading and remembers what it was.
 func (c *container) finish(g *generation) {
-	if g.file != nil && g.head.n < headSize {
-		g.grow(&c.t.cri, &c.t.head) // what it began with is all that is known of it from now on
-	}
+	c.t.refresh(g) // what it began with is all that is known of it from now on
 	c.t.closeFile(g)
 	g.seen = c.listing
 	c.done = append(c.done, g)

@@ -238,15 +238,7 @@ func (g *generation) quiet(now time.Time, d time.Duration) bool {
 // container, then by name, which holds the node's local time; where every rotated file
 // says when it begins, by that, because local time repeats an hour every autumn.
 func sortGenerations(gs []*generation) {
-	slices.SortFunc(gs, func(a, b *generation) int {
-		if c := cmp.Compare(a.restart, b.restart); c != 0 {
-			return c
-		}
-		if c := cmp.Compare(order(a.live), order(b.live)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	slices.SortStableFunc(gs, byName)
 	for len(gs) > 0 {
 		n := 0
 		timed := true
@@ -264,6 +256,15 @@ func sortGenerations(gs []*generation) {
 		}
 		gs = gs[n:]
 	}
+}
+
+// byName orders by run of the container, then by name, the live file last.
+func byName(a, b *generation) int {
+	return cmp.Or(
+		cmp.Compare(a.restart, b.restart),
+		cmp.Compare(order(a.live), order(b.live)),
+		strings.Compare(a.name, b.name),
+	)
 }
 
 // order puts the live file behind the rotated ones.

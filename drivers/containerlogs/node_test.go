@@ -119,10 +119,8 @@ func (w *world) kill() {
 	w.life = nil
 	w.locked(func() {
 		l.dead = true
-		for _, b := range w.inflight {
-			if rand.N(2) == 0 {
-				w.deliver(b)
-			}
+		for _, b := range w.inflight[:rand.N(len(w.inflight)+1)] {
+			w.deliver(b)
 		}
 		w.inflight = nil
 	})

@@ -633,3 +633,10 @@ func (t *tail) sizeOf(c *container) int64 {
 	}
 	return st.Size
 }
+
+// refresh reads the head of an open file again while it is short.
+func (t *tail) refresh(g *generation) {
+	if g.file != nil && g.head.n < headSize {
+		g.grow(&t.cri, &t.head)
+	}
+}

@@ -156,9 +156,6 @@ func TestPartials(t *testing.T) {
 	k.rotate()
 	k.line("stderr", "F", "!")
 	w.expect(strings.Repeat(big, 6)+"end", "eeeeee!")
-	if len(w.counts) != 1 { // metadata_missing is not counted on a laptop, first lines are
-		t.Logf("counts %v", w.counts)
-	}
 }
 
 func TestPartialsAcrossRestartOfTheCollector(t *testing.T) {
@@ -388,6 +385,7 @@ func TestFewDescriptors(t *testing.T) {
 		}
 		w.until("all lines", func() bool { return len(w.delivered) == n })
 	}
+	w.kill()
 	if w.counts["file_parked"] == 0 || len(w.lost) != 0 {
 		t.Errorf("counts %v, lost %v", w.counts, w.lost)
 	}
