@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -58,22 +59,36 @@ func (r *reconciler) applyChild(ctx context.Context, obj planner.Object, c Child
 			return err
 		}
 	}
-	intent, err := intentOf(c, current)
+	want, err := json.Marshal(c.Apply)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", c, err)
+	}
+	if current != nil {
+		if r.applied.same(obj.GetUID(), c, intent{sha256.Sum256(want), stateOf(current)}) {
+			return nil
+		}
+		pin(c, current.GetUID())
+	}
+	if err := r.client.Apply(ctx, c.Apply, client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
+		return applyError(c, err)
+	}
+	after, err := answerOf(c)
 	if err != nil {
 		return err
 	}
-	if current != nil && r.applied.same(obj.GetUID(), c, intent) {
-		return nil
-	}
-	if current != nil {
-		pin(c, current.GetUID())
-	}
-	err = r.client.Apply(ctx, c.Apply, client.FieldOwner(FieldOwner), client.ForceOwnership)
-	if err != nil {
-		return applyError(c, err)
-	}
-	r.applied.put(obj.GetUID(), c, intent)
+	r.applied.put(obj.GetUID(), c, intent{sha256.Sum256(want), stateOf(after)})
 	return nil
+}
+
+// answerOf reads the object as the apiserver has it now, which the client writes into what
+// was applied.
+func answerOf(c Child) (client.Object, error) {
+	data, err := json.Marshal(c.Apply)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", c, err)
+	}
+	after := &metav1.PartialObjectMetadata{}
+	return after, json.Unmarshal(data, after)
 }
 
 // current returns the object at a child's address, nil if there is none. What the cache
@@ -130,10 +145,24 @@ func pin(c Child, uid types.UID) {
 // applyError tells a refusal, which the user must see, from trouble on the way.
 func applyError(c Child, err error) error {
 	switch {
+	case wasReplaced(err):
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		return &Failure{Reason: v1alpha1.ReasonApplyFailed, Message: fmt.Sprintf("the apiserver refuses %s: %v", c, err)}
 	}
 	return fmt.Errorf("apply %s: %w", c, err)
+}
+
+// wasReplaced: the object is no longer the one that pin named. The next look will tell.
+func wasReplaced(err error) bool {
+	return slices.ContainsFunc(causes(err), func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+}
+
+func causes(err error) []metav1.StatusCause {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) || s.Status().Details == nil {
+		return nil
+	}
+	return s.Status().Details.Causes
 }
 
 // applied remembers what was applied last, so that a reconcile that changes nothing costs
@@ -143,7 +172,7 @@ type applied struct {
 	intents map[types.UID]map[string]intent // by owner and child
 }
 
-// intent is what was applied, and to which state of the object.
+// intent is what was applied, and what the object was after it.
 type intent struct {
 	want  [sha256.Size]byte
 	state state
@@ -155,18 +184,6 @@ type state struct {
 	generation int64  // of the kinds that have one
 	version    string // resourceVersion of the others
 	meta       [sha256.Size]byte
-}
-
-func intentOf(c Child, current client.Object) (intent, error) {
-	want, err := json.Marshal(c.Apply)
-	if err != nil {
-		return intent{}, fmt.Errorf("encode %s: %w", c, err)
-	}
-	i := intent{want: sha256.Sum256(want)}
-	if current != nil {
-		i.state = stateOf(current)
-	}
-	return i, nil
 }
 
 func stateOf(o client.Object) state {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logsource/operator/api/v1alpha1"
@@ -337,7 +338,7 @@ func TestForeignPodDoesNotSpeak(t *testing.T) {
 	}
 }
 
-// When nothing changes, nothing is written.
+// When nothing changes, nothing is written, however often the collectors are asked.
 func TestQuietWhenNothingChanges(t *testing.T) {
 	c := newCluster(t)
 	ns := c.namespace(t)
@@ -347,18 +348,52 @@ func TestQuietWhenNothingChanges(t *testing.T) {
 	c.collectors.say(ip, path(ls, report.Idle, 5, 5))
 	c.condition(t, ls, v1alpha1.ConditionReady, "True", v1alpha1.ReasonReady)
 
-	var version string
-	quietSince := c.collectors.timesAsked(ip)
+	writes, quietSince := c.writes.Load(), c.collectors.timesAsked(ip)
 	eventually(t, func() string {
-		c.exists(t, ls, ns, "hello")
-		if ls.ResourceVersion != version {
-			version, quietSince = ls.ResourceVersion, c.collectors.timesAsked(ip)
+		if n := c.writes.Load(); n != writes {
+			writes, quietSince = n, c.collectors.timesAsked(ip)
 		}
 		if n := c.collectors.timesAsked(ip) - quietSince; n < 2 {
 			return fmt.Sprintf("asked %d times since the last write", n)
 		}
 		return ""
 	})
+}
+
+// The pods pass Pod Security "restricted", which the apiserver of the tests enforces.
+func TestPodsAreRestricted(t *testing.T) {
+	c := newCluster(t)
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "restricted-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	c.create(t, ns)
+	root := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "root"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	if err := c.Create(t.Context(), root); !apierrors.IsForbidden(err) {
+		t.Fatalf("a pod without a security context is not refused (%v): nothing is enforced here", err)
+	}
+	plain, stored := &v1alpha1.LogSource{}, &v1alpha1.LogSource{}
+	c.apply(t, ns.Name, hello, plain)
+	c.apply(t, ns.Name, strings.ReplaceAll(hello, "hello", "stored")+"  collector: {storage: {size: 1Gi}}\n", stored)
+	var deployment appsv1.Deployment
+	var set appsv1.StatefulSet
+	eventually(t, func() string { return c.exists(t, &deployment, ns.Name, "logsource-hello") })
+	eventually(t, func() string { return c.exists(t, &set, ns.Name, "logsource-stored") })
+	set.Spec.Template.Spec.Volumes = append(set.Spec.Template.Spec.Volumes, corev1.Volume{Name: "state"}) // as its controller does
+	for name, template := range map[string]corev1.PodTemplateSpec{"deployment": deployment.Spec.Template, "set": set.Spec.Template} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: name, Labels: template.Labels}, Spec: template.Spec}
+		if err := c.Create(t.Context(), pod); err != nil {
+			t.Errorf("the pod of the %s is refused: %v", name, err)
+		}
+	}
+}
+
+// What pin relies on: an apply that names a UID is refused when the object has another.
+func TestApplyWithAnotherUIDIsRefused(t *testing.T) {
+	c := newCluster(t)
+	ns := c.namespace(t)
+	c.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "x"}})
+	err := c.Apply(t.Context(), corev1ac.ConfigMap("x", ns).WithUID("another").WithData(map[string]string{"a": "b"}), client.FieldOwner("test"), client.ForceOwnership)
+	if !apierrors.HasStatusCause(err, metav1.CauseTypeFieldValueInvalid) || !strings.Contains(err.Error(), "metadata.uid") {
+		t.Errorf("error is %v, want metadata.uid to be the cause", err)
+	}
 }
 
 // The start of a manager sweeps what has lost its owner, and nothing else.
