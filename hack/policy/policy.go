@@ -154,26 +154,23 @@ func values() string {
 // value is what the user has given for the option d.
 const value = "v.options[d.name]"
 
-// problem is what is wrong with option d, empty when nothing is.
+// problem is what is wrong with option d, empty when nothing is. The usual types come first.
 func problem() string {
 	return choose(
 		when("!(d.name in v.options)", missing()),
 		when("has(d.secret) && d.secret", quote("is secret: set it through secretOptions, not in plain text")),
-		when("d.type == 'int'", integer()),
-		when("d.type == 'bool'", unless("type("+value+") == bool", "must be true or false")),
+		when("d.type == 'string'", text("true", "must be a string")),
+		when("d.type == 'url'", text("isURL("+value+") && url("+value+").getScheme() != '' && url("+value+").getHost() != ''", "must be a URL such as http://host:8080/path")),
 		when("d.type == 'duration'", duration()),
+		when("d.type == 'bool'", unless("type("+value+") == bool", "must be true or false")),
+		when("d.type == 'int'", integer()),
 		when("d.type == 'quantity'", bytes()),
-		when("d.type == 'stringMap'", unless("type("+value+") == map && "+value+".all(k, type("+value+"[k]) == string)", "must be a map of strings")),
 		when("d.type == 'stringList'", stringList()),
-		when("type("+value+") != string", "(d.type == 'url' ? "+quote(wantURL)+" : "+quote("must be a string")+")"),
-		when("d.type == 'url' && !(isURL("+value+") && url("+value+").getScheme() != '' && url("+value+").getHost() != '')", quote(wantURL)),
-		when("has(d.enum) && !("+value+" in d.enum)", wantEnum),
-		when("has(d.pattern) && !"+value+".matches(d.pattern)", wantPattern),
+		when("d.type == 'stringMap'", unless("type("+value+") == map && "+value+".all(k, type("+value+"[k]) == string)", "must be a map of strings")),
 	)
 }
 
 const (
-	wantURL     = "must be a URL such as http://host:8080/path"
 	wantEnum    = "'must be one of ' + d.enum.join(', ')"
 	wantPattern = "'must match ' + d.pattern"
 )
@@ -184,6 +181,14 @@ func missing() string {
 		when("!has(d.required) || !d.required", "''"),
 		when("!has(d.secret) || !d.secret", by),
 		when("!(d.name in v.secrets)", by+" + ': set it through secretOptions'"),
+	)
+}
+
+func text(syntax, message string) string {
+	return choose(
+		when("!(type("+value+") == string && "+syntax+")", quote(message)),
+		when("has(d.enum) && !("+value+" in d.enum)", wantEnum),
+		when("has(d.pattern) && !"+value+".matches(d.pattern)", wantPattern),
 	)
 }
 
