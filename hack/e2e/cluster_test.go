@@ -78,7 +78,7 @@ func connect() error {
 	return err
 }
 
-// command runs a program and returns what it says; a failure ends the test.
+// command runs a program and returns its output; a failure ends the test.
 func command(t *testing.T, stdin string, name string, args ...string) string {
 	t.Helper()
 	out, err := try(t.Context(), stdin, name, args...)
@@ -91,12 +91,12 @@ func command(t *testing.T, stdin string, name string, args ...string) string {
 
 func try(ctx context.Context, stdin string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	var out, errs strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, &out, &errs)
 	}
-	return string(out), nil
+	return out.String(), nil
 }
 
 // apply does what a user does.

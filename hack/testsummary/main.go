@@ -102,7 +102,7 @@ func (s *summary) test(e event, key string) {
 	case "fail":
 		s.failed++
 		s.failedTests[e.Package]++
-		s.failedOutputs = append(s.failedOutputs, strings.Join(s.output[key], ""))
+		s.failedOutputs = append(s.failedOutputs, e.Package+" "+e.Test+"\n"+strings.Join(s.output[key], ""))
 	default:
 		return
 	}
@@ -121,7 +121,7 @@ func (s *summary) pkg(e event, key string, out io.Writer) {
 		fmt.Fprintf(out, "FAIL\t%s\t%.1fs\n", e.Package, e.Elapsed)
 		if s.failedTests[e.Package] == 0 {
 			s.failed++
-			s.failedOutputs = append(s.failedOutputs, s.unfinished(e.Package))
+			s.failedOutputs = append(s.failedOutputs, e.Package+"\n"+s.unfinished(e.Package))
 		}
 	}
 }
@@ -140,6 +140,6 @@ func (s *summary) unfinished(pkg string) string {
 
 func (s *summary) close(out io.Writer) {
 	if len(s.failedOutputs) > 0 {
-		fmt.Fprintf(out, "\nWhat failed said:\n\n%s\n", strings.Join(s.failedOutputs, "\n"))
+		fmt.Fprintf(out, "\nWhat failed, and what it said:\n\n%s\n", strings.Join(s.failedOutputs, "\n"))
 	}
 }

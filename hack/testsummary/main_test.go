@@ -28,7 +28,7 @@ func TestSummarize(t *testing.T) {
 	if s.packages != 4 || s.passed != 1 || s.failed != 3 || s.skipped != 1 {
 		t.Errorf("%d packages, %d passed, %d failed, %d skipped; want 4, 1, 3, 1", s.packages, s.passed, s.failed, s.skipped)
 	}
-	for _, want := range []string{"ok  \tgood\t0.5s", "FAIL\tbad\t1.0s", "want 1, got 2", "panic: boom", "undefined: y", "-   \tempty"} {
+	for _, want := range []string{"ok  \tgood\t0.5s", "FAIL\tbad\t1.0s", "bad TestC\nwant 1, got 2", "crashed\npanic: boom", "undefined: y", "-   \tempty"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, &out)
 		}
