@@ -99,12 +99,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err := fmt.Fprintln(stdout, version)
 		return err
 	}
+	logTo(stderr, s.level)
 	// A manager is idle most of its life: a smaller heap is worth more to its node than the
 	// little work of collecting it more often.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
-	logTo(stderr, s.level)
+	return serve(ctx, s)
+}
+
+// serve runs the manager until ctx ends. Then it stops what it does and gives the lease back.
+func serve(ctx context.Context, s settings) error {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the apiserver: %w", err)
