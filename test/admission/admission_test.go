@@ -115,7 +115,7 @@ func untilRefused(ctx context.Context) error {
 }
 
 // eventually waits until done, for what the server learns by a watch.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -126,6 +126,19 @@ func eventually(t *testing.T, what string, done func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// create puts an object on the server until the end of the test.
+func create(t testing.TB, obj client.Object) {
+	t.Helper()
+	if err := server.Create(t.Context(), obj); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Delete(context.WithoutCancel(t.Context()), obj); err != nil {
+			t.Errorf("delete %s: %v", obj.GetName(), err)
+		}
+	})
 }
 
 func dryRun(ctx context.Context, obj client.Object) error {

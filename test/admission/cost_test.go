@@ -1,7 +1,6 @@
 package admission_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -23,10 +22,7 @@ func BenchmarkAdmission(b *testing.B) {
 	}
 	b.Run("usual", func(b *testing.B) { compare(b, usual[0]) })
 	for _, k := range wide(45, 20) {
-		if err := server.Create(b.Context(), k); err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = server.Delete(context.WithoutCancel(b.Context()), k) }()
+		create(b, k)
 	}
 	b.Run("large", func(b *testing.B) { compare(b, largeLogSource(8, 20)) })
 }
@@ -38,15 +34,15 @@ func compare(b *testing.B, good *unstructured.Unstructured) {
 		b.Fatal(err)
 	}
 	refused := func() bool { return dryRun(b.Context(), wrong) != nil }
-	until(b, refused)
+	eventually(b, "the policy acts", refused)
 	with := median(b, good)
 	removePolicy(b)
-	until(b, func() bool { return !refused() })
+	eventually(b, "the policy is gone", func() bool { return !refused() })
 	without := median(b, good)
 	if err := createPolicy(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	until(b, refused)
+	eventually(b, "the policy is back", refused)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ms(with), "ms-with")
 	b.ReportMetric(ms(without), "ms-without")
@@ -68,19 +64,6 @@ func median(b *testing.B, obj *unstructured.Unstructured) time.Duration {
 	}
 	slices.Sort(times)
 	return times[len(times)/2]
-}
-
-func until(b *testing.B, done func() bool) {
-	b.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(time.Minute); !done(); {
-		select {
-		case <-deadline:
-			b.Fatal("the server did not follow within a minute")
-		case <-tick.C:
-		}
-	}
 }
 
 func removePolicy(b *testing.B) {

@@ -86,17 +86,13 @@ func TestUnknownClassPassesAdmission(t *testing.T) {
 func TestLabelsOfWrongObjectCanChange(t *testing.T) {
 	obj := logSource("late", map[string]any{"nosuch": "x"})
 	obj.SetName("late")
-	if err := server.Create(t.Context(), obj); err != nil {
-		t.Fatal(err)
-	}
+	create(t, obj)
 	late := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "DriverClass",
 		"metadata": map[string]any{"name": "late.source"},
 		"spec":     map[string]any{"class": "late", "role": "Source", "placement": "Single", "description": "Comes late."},
 	}}
-	if err := server.Create(t.Context(), late); err != nil {
-		t.Fatal(err)
-	}
+	create(t, late)
 	eventually(t, "the new class is enforced", func() bool {
 		return dryRun(t.Context(), logSource("late", map[string]any{"nosuch": "x"})) != nil
 	})

@@ -127,3 +127,34 @@ func withSecrets(obj *unstructured.Unstructured, names []string) *unstructured.U
 	}
 	return obj
 }
+
+// The largest LogSource the schema takes, of the largest class, stays within the cost that
+// the apiserver allows an expression: what is good is taken, what is wrong is named.
+func TestLargestLogSource(t *testing.T) {
+	classes := wide(2, 64)
+	for i, k := range classes {
+		name := []string{"largest-source", "largest"}[i]
+		role, _, _ := unstructured.NestedString(k.Object, "spec", "role")
+		k.SetName(name + "." + strings.ToLower(role))
+		k.Object["spec"].(map[string]any)["class"] = name
+		create(t, k)
+	}
+	obj := largeLogSource(16, 64)
+	spec := obj.Object["spec"].(map[string]any)
+	spec["source"].(map[string]any)["class"] = "largest-source"
+	for _, d := range spec["destinations"].([]any) {
+		d.(map[string]any)["class"] = "largest"
+	}
+	wrong := obj.DeepCopy()
+	for _, d := range wrong.Object["spec"].(map[string]any)["destinations"].([]any) {
+		d.(map[string]any)["options"].(map[string]any)["option62"] = "no"
+	}
+	want := "spec.destinations[d0].options.option62: must be true or false"
+	eventually(t, "a wrong one is refused by name", func() bool {
+		err := dryRun(t.Context(), wrong)
+		return err != nil && strings.Contains(err.Error(), want)
+	})
+	if err := dryRun(t.Context(), obj); err != nil {
+		t.Errorf("the largest good LogSource is refused: %v", err)
+	}
+}
