@@ -149,7 +149,7 @@ func TestContainerLogsArriveWholeOnceAndWithTheirPod(t *testing.T) {
 	e := startEnd(t, ns)
 	gather(t, ns, e, "x")
 	begun := time.Now()
-	names := startWriters(t, ns, writers, writerLines*scale, writerRate)
+	names := startWriters(t, ns, writers, writerLines*scale, writerRate, 1000)
 	r := allArrived(t, e, names, writerLines*scale)
 	t.Logf("%d lines in %s: %s", writers*writerLines*scale, time.Since(begun).Round(time.Second), progress(r, names))
 	for _, name := range names {
@@ -174,7 +174,7 @@ func TestContainerLogsSurviveKill9(t *testing.T) {
 	ns := namespace(t, nil)
 	e := startEnd(t, ns)
 	gather(t, ns, e, "x")
-	names := startWriters(t, ns, writers, writerLines*scale, writerRate)
+	names := startWriters(t, ns, writers, writerLines*scale, writerRate, 1000)
 	total, killed := writers*writerLines*scale, 0
 	for k := range kills {
 		eventually(t, 5*time.Minute, "the next part of the lines has arrived", func() (bool, any) {
@@ -242,7 +242,7 @@ func TestEditsTakeEffectOnAgents(t *testing.T) {
 	e := startEnd(t, ns)
 	name := gather(t, ns, e, "0")
 	lines := 6000
-	names := startWriters(t, ns, 1, lines, 200)
+	names := startWriters(t, ns, 1, lines, 200, 1000)
 	eventually(t, time.Minute, "lines arrive", func() (bool, any) { r := e.report(); return r.Paths["0"] > 0, r.Paths })
 	before := restarts(t)
 	var took []time.Duration
@@ -285,7 +285,7 @@ spec:
 `)
 	t.Cleanup(func() { remove(t, "clusterlogsource", "", "everything") })
 	command(t, "", "kubectl", "wait", "--for=condition=Ready", "clusterlogsource/everything", "--timeout=60s")
-	startWriters(t, ns, 1, 1_000_000, 20)
+	startWriters(t, ns, 1, 1_000_000, 20, 0)
 	e.answer(503)
 	eventually(t, 2*time.Minute, "the agents log something", func() (bool, any) {
 		said := command(t, "", "kubectl", "-n", agentsNamespace, "logs", "-l", "logsource.dev/collector=agent", "--tail=5")
@@ -312,7 +312,7 @@ spec:
 	if first == 0 {
 		t.Error("nothing was read: the test shows nothing")
 	}
-	if second > first+first/2 {
+	if second > first+first/10 {
 		t.Errorf("the bytes grow: %d, then %d in the same time", first, second)
 	}
 }

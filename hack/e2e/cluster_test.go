@@ -282,8 +282,9 @@ func (e *end) answer(status int) {
 	}
 }
 
-// startWriters runs n pods that write lines lines each, and returns their names.
-func startWriters(t *testing.T, namespace string, n, lines, rate int) []string {
+// startWriters runs n pods that write lines lines each, and returns their names. Every
+// longEvery-th line has 100 KiB; 0 means none.
+func startWriters(t *testing.T, namespace string, n, lines, rate, longEvery int) []string {
 	t.Helper()
 	var manifests bytes.Buffer
 	var names []string
@@ -301,9 +302,9 @@ spec:%s
   containers:
   - name: writer
     image: %s
-    args: [write, -name=%s, -lines=%d, -rate=%d, -long-every=1000]
+    args: [write, -name=%s, -lines=%d, -rate=%d, -long-every=%d]
     securityContext: %s
-`, name, namespace, i, strings.ReplaceAll(restricted, "\n    ", "\n  "), probeImage, name, lines, rate, restrictedContainer)
+`, name, namespace, i, strings.ReplaceAll(restricted, "\n    ", "\n  "), probeImage, name, lines, rate, longEvery, restrictedContainer)
 	}
 	waitForServiceAccount(t, namespace)
 	apply(t, manifests.String())

@@ -23,7 +23,7 @@ func both(t *testing.T) (ns string, e *end) {
 	apply(t, logSource(ns, "one", e, "200ms", "tenant"))
 	command(t, "", "kubectl", "-n", ns, "wait", "--for=condition=Ready", "logsource/one", "--timeout=60s")
 	gather(t, ns, e, "agents")
-	startWriters(t, ns, 1, 1_000_000, 10)
+	startWriters(t, ns, 1, 1_000_000, 10, 0)
 	eventually(t, time.Minute, "both deliver", func() (bool, any) {
 		r := e.report()
 		return r.Paths["tenant"] > 0 && r.Paths["agents"] > 0, r.Paths
