@@ -237,12 +237,21 @@ func (c *container) known(dev, ino uint64, name string, fresh []*generation) *ge
 			}
 		}
 	}
+	if c.writes(name) {
+		return nil
+	}
 	for _, g := range c.done {
-		if g.dev == dev && g.ino == ino && g.name == name && (!g.live || c.cur != nil && g.restart < c.cur.restart) {
+		if g.dev == dev && g.ino == ino && g.name == name {
 			return g
 		}
 	}
 	return nil
+}
+
+// writes says that a file of this name may be the one that the container writes to now.
+func (c *container) writes(name string) bool {
+	restart, live, _, _ := parseName(name)
+	return live && (c.cur == nil || restart >= c.cur.restart)
 }
 
 // open opens a file; without one, there says whether the name still exists.

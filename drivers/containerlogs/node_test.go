@@ -137,8 +137,11 @@ func (l *life) Batch(s *collector.Stream) *collector.Batch {
 func (l *life) Post(ctx context.Context, b *collector.Batch) error {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	if l.dead || ctx.Err() != nil {
-		return context.Canceled
+	if l.dead {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	l.w.inflight = append(l.w.inflight, b)
 	for len(l.w.inflight) > l.w.window {
