@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -44,6 +45,27 @@ type bench struct {
 	*reconciler
 	writes []string
 	fail   error
+
+	left   int  // how many more writes come to pass; less than 0 for any number
+	answer bool // whether the one that is cut came to pass, and only its answer was lost
+}
+
+// errCut is what the manager's death looks like from the inside.
+var errCut = errors.New("cut")
+
+// write lets a write through, or cuts it off.
+func (b *bench) write(what string, do func() error) error {
+	b.writes = append(b.writes, what)
+	b.left--
+	switch {
+	case b.fail != nil && what == "apply":
+		return b.fail
+	case b.left == -1 && b.answer:
+		return errors.Join(do(), errCut)
+	case b.left == -1:
+		return errCut
+	}
+	return do()
 }
 
 func newBench(t *testing.T, objs ...client.Object) *bench {
@@ -52,15 +74,11 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{}
+	b := &bench{left: -1000}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objs...).WithStatusSubresource(&v1alpha1.LogSource{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-				b.writes = append(b.writes, "apply")
-				if b.fail != nil {
-					return b.fail
-				}
-				return c.Apply(ctx, o, opts...)
+				return b.write("apply", func() error { return c.Apply(ctx, o, opts...) })
 			},
 			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 				var set client.DeleteOptions
@@ -68,18 +86,21 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 				if p := set.Preconditions; p == nil || *p.UID != o.GetUID() || *p.ResourceVersion != o.GetResourceVersion() {
 					t.Errorf("%s is deleted with preconditions %+v, want its UID and version", o.GetName(), p)
 				}
-				b.writes = append(b.writes, "delete "+o.GetName())
-				return c.Delete(ctx, o, opts...)
+				return b.write("delete "+o.GetName(), func() error { return c.Delete(ctx, o, opts...) })
 			},
 			SubResourceApply: func(ctx context.Context, c client.Client, sub string, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
-				b.writes = append(b.writes, sub)
-				return nil
+				return b.write(sub, func() error { return nil })
 			},
 		}).Build()
+	b.restart(c)
+	return b
+}
+
+// restart makes a new manager on the same apiserver.
+func (b *bench) restart(c client.Client) {
 	b.reconciler = &reconciler{client: c, live: c, catalog: testCatalog, fleet: newFleet(), now: time.Now,
 		in: Installation{Image: "logsource:test", AgentsNamespace: "logsource-nodes"}, recorder: events.NewFakeRecorder(100)}
 	b.fleet.sync(nil)
-	return b
 }
 
 // reconcile runs one and returns what it wrote.
@@ -117,6 +138,33 @@ func TestReconcileSettles(t *testing.T) {
 	b.wantWrites(t, "apply")
 	if err := b.client.Get(t.Context(), key, &cm); err != nil || cm.Data["plan.json"] != plan {
 		t.Errorf("the plan is %q (error %v), want it mended", cm.Data["plan.json"], err)
+	}
+}
+
+// A manager that dies at any write, before it or after it, leaves nothing that the next one
+// does not put right.
+func TestEveryCutConverges(t *testing.T) {
+	old := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "old", UID: "x",
+		Labels:          map[string]string{LabelUID: "u1", labelManagedBy: FieldOwner},
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "logsource.dev/v1alpha1", Kind: kindLogSource, Name: "hello", UID: "u1", Controller: new(true)}}}}
+	for _, answer := range []bool{false, true} {
+		for cut := range 4 {
+			t.Run(fmt.Sprintf("write %d, done %v", cut+1, answer), func(t *testing.T) {
+				b := newBench(t, testSource(), old.DeepCopy())
+				b.left, b.answer = cut, answer
+				if writes, err := b.reconcile(t); !errors.Is(err, errCut) || len(writes) != cut+1 {
+					t.Fatalf("wrote %q (error %v), want to be cut at write %d", writes, err, cut+1)
+				}
+				b.restart(b.client)
+				if _, err := b.reconcile(t); err != nil {
+					t.Fatal(err)
+				}
+				children, err := b.children(t.Context())
+				if err != nil || len(children) != 2 || children[0].String() != "ConfigMap shop/logsource-hello" || children[1].String() != "Deployment shop/logsource-hello" {
+					t.Errorf("children are %v (error %v), want the plan and the Deployment", children, err)
+				}
+			})
+		}
 	}
 }
 

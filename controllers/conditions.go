@@ -126,9 +126,19 @@ func (v *View) programmed(c *v1alpha1.CollectorsStatus) verdict {
 	}
 	how := fmt.Sprintf("%s run generation %d", of(int(c.Programmed), int(v.Desired)), v.Object.GetGeneration())
 	if c.Programmed < v.Desired {
-		return no(v1alpha1.ReasonRollingOut, how)
+		return no(v1alpha1.ReasonRollingOut, how+v.podTrouble())
 	}
 	return yes(v1alpha1.ReasonProgrammed, how)
+}
+
+// podTrouble is the first reason why a pod cannot run.
+func (v *View) podTrouble() string {
+	for _, s := range v.Collectors {
+		if s.Trouble != "" {
+			return fmt.Sprintf("; pod %s cannot run: %s", s.Pod, clip(s.Trouble, 64))
+		}
+	}
+	return ""
 }
 
 func (v *View) noCollectors() string {
@@ -199,7 +209,7 @@ func (v *View) ready(s *v1alpha1.LogSourceStatus, accepted, refs, programmed, co
 	case connected.reason == v1alpha1.ReasonPaused, s.State == report.Failed:
 		return no(connected.reason, connected.message)
 	case s.Collectors.Ready < v.Desired:
-		return no(v1alpha1.ReasonRollingOut, of(int(s.Collectors.Ready), int(v.Desired))+" are ready")
+		return no(v1alpha1.ReasonRollingOut, of(int(s.Collectors.Ready), int(v.Desired))+" are ready"+v.podTrouble())
 	case !v.connectedOnce():
 		return no(connected.reason, connected.message)
 	}

@@ -61,6 +61,7 @@ type podInfo struct {
 	agent               bool
 	owner               types.UID // of a tenant collector: its LogSource
 	ready               bool
+	trouble             string // why Kubernetes cannot run it, in one word
 }
 
 func newFleet() *fleet {
@@ -80,7 +81,19 @@ func (f *fleet) track(obj planner.Object, namespace string, node bool, previous 
 		}
 		f.sources[obj.GetUID()] = t
 	}
-	t.namespace, t.node = namespace, node
+	if t.namespace != namespace || t.node != node {
+		f.retireAllLocked(obj.GetUID(), t) // those that spoke for it until now
+		t.namespace, t.node = namespace, node
+	}
+}
+
+func (f *fleet) retireAllLocked(uid types.UID, t *tracked) {
+	for _, p := range f.pods {
+		if path := p.paths[uid]; path != nil && p.speaksFor(t, uid) {
+			t.retire(path)
+			delete(p.paths, uid)
+		}
+	}
 }
 
 // dropOthersLocked forgets an earlier object of the same name.
@@ -306,6 +319,8 @@ type Sighting struct {
 	Pod, Node string
 	// Ready is the pod's readiness, as kubelet sees it.
 	Ready bool
+	// Trouble is why Kubernetes cannot run the pod, in one word: Unschedulable.
+	Trouble string
 	// Path is the newest report, nil before the first.
 	Path *report.LogPath
 	// Fresh says that the report is recent enough to speak for the state.
@@ -338,7 +353,7 @@ func (f *fleet) sightings(uid types.UID, now time.Time) (all []Sighting, ok bool
 }
 
 func (p *collectorPod) sighting(uid types.UID, now time.Time) Sighting {
-	s := Sighting{Pod: p.name, Node: p.node, Ready: p.ready, Path: p.paths[uid], Connected: p.seen[uid],
+	s := Sighting{Pod: p.name, Node: p.node, Ready: p.ready, Trouble: p.trouble, Path: p.paths[uid], Connected: p.seen[uid],
 		Fresh: p.report != nil && now.Sub(p.reported) < staleAfter}
 	for _, r := range refusals(p.report, uid) {
 		s.Refused, s.RefusedGeneration = r.Error, r.Generation

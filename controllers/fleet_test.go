@@ -89,6 +89,9 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	s.start(second)
 	s.hear("p2", 3, counted("u1", 1, 0))
 	s.want(266, 3)
+	moved := &v1alpha1.LogSource{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "hello", UID: "u1"}}
+	s.track(moved, "shop", true, &v1alpha1.LogSourceStatus{}) // other collectors run it from now on
+	s.want(266, 3)
 }
 
 // A new manager goes on from the status: also for a pod that went while no manager looked.

@@ -165,9 +165,10 @@ func listPods(ctx context.Context, from client.Reader) ([]podInfo, error) {
 func podInfoOf(p *corev1.Pod) podInfo {
 	return podInfo{
 		uid: p.UID, namespace: p.Namespace, name: p.Name, ip: p.Status.PodIP, node: p.Spec.NodeName,
-		agent: p.Labels[LabelCollector] == CollectorAgent,
-		owner: types.UID(p.Labels[LabelUID]),
-		ready: isReady(p) && p.DeletionTimestamp == nil,
+		agent:   p.Labels[LabelCollector] == CollectorAgent,
+		owner:   types.UID(p.Labels[LabelUID]),
+		ready:   isReady(p) && p.DeletionTimestamp == nil,
+		trouble: p.Status.Reason, // see stripPod
 	}
 }
 

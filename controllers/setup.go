@@ -197,11 +197,31 @@ func stripPod(p *corev1.Pod) {
 	labels := map[string]string{LabelCollector: p.Labels[LabelCollector], LabelUID: p.Labels[LabelUID]}
 	p.Labels, p.OwnerReferences, p.Finalizers = labels, nil, nil
 	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName}
-	status := corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP}
+	status := corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP, Reason: podTrouble(&p.Status)}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			status.Conditions = []corev1.PodCondition{{Type: c.Type, Status: c.Status}}
 		}
 	}
 	p.Status = status
+}
+
+// podTrouble is why a pod cannot run, in one word; "" when it runs or may be about to.
+func podTrouble(s *corev1.PodStatus) string {
+	for _, c := range s.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return c.Reason
+		}
+	}
+	for i := range s.ContainerStatuses {
+		w := s.ContainerStatuses[i].State.Waiting
+		if w == nil || w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" {
+			continue
+		}
+		if w.Reason == "ErrImagePull" {
+			return "ImagePullBackOff" // between which two it goes to and fro
+		}
+		return w.Reason
+	}
+	return ""
 }

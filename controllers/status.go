@@ -267,6 +267,8 @@ func (v *View) worst() []v1alpha1.CollectorStatus {
 func judge(s Sighting) (v1alpha1.CollectorStatus, bool) {
 	c := v1alpha1.CollectorStatus{Collector: s.Pod, Node: s.Node, State: Pending}
 	switch {
+	case s.Trouble != "":
+		c.Reason = "the pod cannot run: " + clip(s.Trouble, 64)
 	case s.Refused != "":
 		c.Reason = "refuses the plan: " + clip(s.Refused, 256)
 	case !s.Fresh:
