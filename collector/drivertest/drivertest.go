@@ -32,6 +32,8 @@ type Setup struct {
 	Secrets map[string]string
 	// OutputDir is Env.OutputDir.
 	OutputDir string
+	// Node is Env.Node, for classes of placement Node.
+	Node collector.Node
 }
 
 // A Recorder is the Env of an instance under test and what the instance told it.
@@ -132,7 +134,9 @@ func New[D any](t testing.TB, driver collector.Driver, s Setup, r *Recorder) (D,
 		}
 		return []byte(v), nil
 	}
-	instance, err := driver.New(json.RawMessage(s.Options), refs, read, r.Env(t, s.OutputDir))
+	env := r.Env(t, s.OutputDir)
+	env.Node = s.Node
+	instance, err := driver.New(json.RawMessage(s.Options), refs, read, env)
 	if err != nil {
 		var none D
 		return none, err
@@ -175,7 +179,7 @@ func checkOptions(t *testing.T, driver collector.Driver, good Setup, refused map
 	t.Helper()
 	refuse := func(options, word string) {
 		t.Helper()
-		s := Setup{Options: options, OutputDir: good.OutputDir}
+		s := Setup{Options: options, OutputDir: good.OutputDir, Node: good.Node}
 		_, err := New[any](t, driver, s, NewRecorder())
 		if err == nil {
 			t.Errorf("options %s are taken, want an error that names %q", options, word)

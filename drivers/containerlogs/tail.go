@@ -93,7 +93,7 @@ func newTail(s *source, out collector.Poster) (*tail, error) {
 		due: map[*container]time.Time{}, waiting: map[*container]struct{}{},
 		buf: make([]byte, readBuffer), maxOpen: openLimit(),
 	}
-	if t.watcher, err = startWatcher(); err != nil {
+	if t.watcher, err = newWatcher(); err != nil {
 		t.count("inotify_unavailable", 1)
 		t.polling = true
 		t.env.Log.Warn("inotify is not available, log files are polled", "error", err)

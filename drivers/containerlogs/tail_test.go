@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/logsource/operator/collector"
+	"github.com/logsource/operator/collector/drivertest"
 	"github.com/logsource/operator/collector/plan"
 )
 
@@ -391,7 +392,54 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-func TestMetadataOfPodsAndOptions(t *testing.T) {
+func TestWithoutInotify(t *testing.T) {
+	newWatcher = func() (*watcher, error) { return nil, unix.EMFILE }
+	defer func() { newWatcher = startWatcher }()
+	w := newWorld(t)
+	k := w.container("shop", "web-1", uid, "app")
+	k.out("1")
+	w.start()
+	w.expect("1")
+	began := time.Now()
+	k.out("2")
+	w.expect("1", "2")
+	if d := time.Since(began); d > 500*time.Millisecond {
+		t.Errorf("an appended line took %v, want less than 0.5 s", d)
+	}
+	k.rotate()
+	k.out("3")
+	k.again()
+	k.out("4")
+	other := w.container("shop", "web-2", "other", "app")
+	w.expect("1", "2", "3", "4")
+	other.out("5")
+	w.expect("1", "2", "3", "4", "5")
+	k.remove()
+	w.until("the bookmark is forgotten", func() bool { _, ok := w.marks[uid+"/app"]; return !ok })
+	w.kill()
+	if w.counts["inotify_unavailable"] != 1 {
+		t.Errorf("counts %v, want inotify_unavailable", w.counts)
+	}
+}
+
+func TestContract(t *testing.T) {
+	var want []string
+	for i := range 50 {
+		want = append(want, strings.Repeat("x", i))
+	}
+	drivertest.CheckSource(t, drivertest.SourceHarness{
+		Driver: Driver,
+		Start: func(t *testing.T) drivertest.Setup {
+			w := &world{t: t, dir: t.TempDir()}
+			w.container("shop", "web-1", uid, "app").out(want...)
+			return drivertest.Setup{Node: collector.Node{Name: "node-a", LogDir: w.dir}}
+		},
+		Want:    want,
+		Refused: map[string]string{`{"maxRecordBytes":"10"}`: "maxRecordBytes", `{"path":"/etc"}`: "path"},
+	})
+}
+
+func TestWhatCannotBeRunIsRefused(t *testing.T) {
 	if _, err := newSource(Options{MaxRecordBytes: 10}, collector.Env{Node: collector.Node{LogDir: "/x"}}); err == nil {
 		t.Error("maxRecordBytes 10 was accepted")
 	}

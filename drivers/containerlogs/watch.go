@@ -34,6 +34,9 @@ type watcher struct {
 	overflow bool
 }
 
+// newWatcher starts a watcher. Tests make it fail.
+var newWatcher = startWatcher
+
 func startWatcher() (*watcher, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
