@@ -30,6 +30,7 @@ type logPath struct {
 	events  *counters // events_total by reason
 	drops   *counters // dropped before acceptance, by reason
 	gaps    gaps
+	missing unresolved // keys of Secrets
 
 	accepted      atomic.Int64
 	acceptedBytes atomic.Int64
@@ -180,7 +181,7 @@ func (l *logPath) buildDestination(p *plan.Plan, d plan.Destination) (Destinatio
 	if err != nil {
 		return nil, err
 	}
-	made, err := driver.New(d.Options, d.SecretOptions, l.env.secrets(p.LogSource), l.driverEnv(p, l.log.With("destination", d.Name)))
+	made, err := driver.New(d.Options, d.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), l.driverEnv(p, l.log.With("destination", d.Name)))
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +197,7 @@ func (l *logPath) buildSource(p *plan.Plan) (*sourceRunner, error) {
 	env := l.driverEnv(p, l.log)
 	env.Bookmarks = marks
 	build := func() (any, error) {
-		return driver.New(p.Source.Options, p.Source.SecretOptions, l.env.secrets(p.LogSource), env)
+		return driver.New(p.Source.Options, p.Source.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), env)
 	}
 	made, err := build()
 	if err != nil {
@@ -480,7 +481,7 @@ func (l *logPath) report() report.LogPath {
 		UID: p.LogSource.UID, Namespace: p.LogSource.Namespace, Name: p.LogSource.Name, Generation: p.LogSource.Generation,
 		Window: int64(use.maxMessages), InUse: int64(use.messages), WindowBytes: use.maxBytes, InUseBytes: use.bytes,
 		SuspendedSince: use.fullSince, Accepted: l.accepted.Load(), AcceptedBytes: l.acceptedBytes.Load(),
-		OldestUnacked: l.tracker.oldest(), SourceDrops: l.drops.snapshot(),
+		OldestUnacked: l.tracker.oldest(), SourceDrops: l.drops.snapshot(), Unresolved: l.missing.in(p),
 	}
 	r.GapMessages, r.GapBytes = l.gaps.totals()
 	var holding []report.Destination
