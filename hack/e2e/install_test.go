@@ -22,6 +22,14 @@ func TestInstallIsReadyAndDelivers(t *testing.T) {
 	}
 }
 
+func TestSamplesAreAccepted(t *testing.T) {
+	install(t)
+	said := command(t, "", "kubectl", "apply", "--dry-run=server", "--recursive", "-f", "../../config/samples")
+	if n := strings.Count(said, "created (server dry run)"); n != 5 {
+		t.Errorf("%d samples were accepted, want 5:\n%s", n, said)
+	}
+}
+
 // What runs and has nothing to do takes little memory.
 func TestIdleMemory(t *testing.T) {
 	if !ownCluster {
