@@ -97,7 +97,6 @@ type Batch struct {
 	bookmark    []byte
 
 	// set by the log path while the batch is on the way
-	path         *logPath
 	marks        *bookmarks   // where the bookmark is saved
 	seq          uint64       // place in the tracker
 	acked        bool         // guarded by the tracker

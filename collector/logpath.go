@@ -300,7 +300,7 @@ func (l *logPath) lend(s *Stream, marks *bookmarks) *Batch {
 	messages, size := l.window.room(plan.DefaultBatchMessages, plan.DefaultBatchBytes)
 	b := l.pool.get()
 	b.reset(s, messages, int(size))
-	b.path, b.marks = l, marks
+	b.marks = marks
 	return b
 }
 

@@ -39,7 +39,6 @@ type counter struct {
 	random *rand.Rand
 	last   int
 	marks  collector.Bookmarks
-	posted int
 }
 
 func (c *counter) Run(ctx context.Context, out collector.Poster) error {

@@ -41,7 +41,6 @@ type Store struct {
 
 	mu         sync.Mutex // protects what follows
 	namespaces map[string]*Namespace
-	entries    int
 	nextID     uint64
 	pending    []byte  // records not yet written
 	waiting    []Saver // told after the next fsync
