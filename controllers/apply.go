@@ -54,30 +54,34 @@ func (r *reconciler) applyChild(ctx context.Context, obj planner.Object, c Child
 	if err != nil {
 		return err
 	}
-	if current != nil {
-		if err := mayApply(obj, c, current); err != nil {
-			return err
-		}
-	}
 	want, err := json.Marshal(c.Apply)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", c, err)
 	}
+	digest := sha256.Sum256(want)
 	if current != nil {
-		if r.applied.same(obj.GetUID(), c, intent{sha256.Sum256(want), stateOf(current)}) {
+		if err := mayApply(obj, c, current); err != nil {
+			return err
+		}
+		if r.applied.same(obj.GetUID(), c, intent{digest, stateOf(current)}) {
 			return nil
 		}
 		pin(c, current.GetUID())
 	}
-	if err := r.client.Apply(ctx, c.Apply, client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		return applyError(c, err)
-	}
-	after, err := answerOf(c)
+	after, err := r.write(ctx, c)
 	if err != nil {
 		return err
 	}
-	r.applied.put(obj.GetUID(), c, intent{sha256.Sum256(want), stateOf(after)})
+	r.applied.put(obj.GetUID(), c, intent{digest, stateOf(after)})
 	return nil
+}
+
+// write applies a child and returns what the apiserver made of it.
+func (r *reconciler) write(ctx context.Context, c Child) (client.Object, error) {
+	if err := r.client.Apply(ctx, c.Apply, client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
+		return nil, applyError(c, err)
+	}
+	return answerOf(c)
 }
 
 // answerOf reads the object as the apiserver has it now, which the client writes into what

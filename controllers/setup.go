@@ -68,13 +68,7 @@ func Setup(mgr ctrl.Manager, catalog class.Catalog, o Options) error {
 		now:    time.Now,
 		log:    mgr.GetLogger().WithName("puller"),
 	}
-	// The controller starts before the puller has anything to tell: the puller waits for it.
-	started := make(chan struct{})
-	queue := source.TypedFunc[request](func(_ context.Context, q workqueue.TypedRateLimitingInterface[request]) error {
-		p.enqueue = func(req request) { q.AddAfter(req, coalesce) }
-		close(started)
-		return nil
-	})
+	queue, started := p.queue()
 	if err := r.watch(mgr, queue); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
@@ -84,6 +78,17 @@ func Setup(mgr ctrl.Manager, catalog class.Catalog, o Options) error {
 		}
 	}
 	return nil
+}
+
+// queue gives the puller the controller's queue, and says when it has it: the puller must not
+// start before.
+func (p *puller) queue() (source.TypedSource[request], <-chan struct{}) {
+	started := make(chan struct{})
+	return source.TypedFunc[request](func(_ context.Context, q workqueue.TypedRateLimitingInterface[request]) error {
+		p.enqueue = func(req request) { q.AddAfter(req, coalesce) }
+		close(started)
+		return nil
+	}), started
 }
 
 // A leaderRunnable runs on the leader, once the controller has started.
