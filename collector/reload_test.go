@@ -173,6 +173,7 @@ func TestPaused(t *testing.T) {
 		b.fetcher = newScript(step{send: []string{"a"}})
 		p := b.plan("fetch", to("out"))
 		b.apply(p)
+		synctest.Wait()
 		q := *p
 		q.Paused = true
 		b.apply(&q)
