@@ -45,6 +45,7 @@ type container struct {
 	announce bool // its position is to be saved although nothing was read
 
 	verdict verdict
+	judged  int       // t.namespaces at the last verdict
 	born    time.Time // when it was first seen by this process
 	waiting bool      // in t.waiting
 	queued  bool      // in t.ready
@@ -327,9 +328,10 @@ func (c *container) judge(now time.Time) verdict {
 	if pod == nil {
 		pod = c.meta // it left the cache; what is known stays true
 	}
-	if c.verdict == selected && pod == c.meta {
+	if c.verdict == selected && pod == c.meta && c.judged == c.t.namespaces {
 		return selected
 	}
+	c.judged = c.t.namespaces
 	c.verdict = c.t.selection.pod(c.pod.namespace, pod)
 	if c.verdict == unknown && !c.t.selection.strict() {
 		c.awaitMetadata(now)

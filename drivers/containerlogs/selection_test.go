@@ -32,6 +32,14 @@ func (p *pods) put(pod collector.Pod) {
 	p.changed = make(chan struct{})
 }
 
+func (p *pods) label(namespace string, labels map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.namespaces[namespace] = labels
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
 func (p *pods) Pod(uid string) *collector.Pod {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -184,6 +192,29 @@ func TestStrictSelectionWaits(t *testing.T) {
 	cache.put(collector.Pod{Namespace: "shop", UID: "other", Labels: map[string]string{"app": "web"}})
 	w.expect("1", "x")
 	cache.put(collector.Pod{Namespace: "shop", UID: uid, Labels: map[string]string{"app": "web"}})
+	w.expect("1", "x", "2 while not selected")
+}
+
+func TestNamespaceLabelsChange(t *testing.T) {
+	cache := newPods()
+	w := newWorld(t)
+	w.env.Node.Pods = cache
+	w.env.Select = &plan.Select{NamespaceSelector: selector(map[string]string{"team": "a"})}
+	k := w.container("shop", "web-1", uid, "app")
+	other := w.container("bank", "gate", "other", "app")
+	k.out("1")
+	other.out("x")
+	w.start()
+	cache.put(collector.Pod{Namespace: "shop", UID: uid})
+	cache.put(collector.Pod{Namespace: "bank", UID: "other"})
+	cache.label("bank", map[string]string{"team": "b"})
+	cache.label("shop", map[string]string{"team": "a"})
+	w.expect("1")
+	cache.label("shop", map[string]string{"team": "b"})
+	k.out("2 while not selected")
+	cache.label("bank", map[string]string{"team": "a"})
+	w.expect("1", "x")
+	cache.label("shop", map[string]string{"team": "a"})
 	w.expect("1", "x", "2 while not selected")
 }
 

@@ -55,6 +55,8 @@ type tail struct {
 	changed <-chan struct{}
 	relist  bool
 	polling bool // something has no watch
+	// namespaces counts changes after which every verdict is out of date.
+	namespaces int
 
 	fromEnd bool
 	since   int64
@@ -69,7 +71,7 @@ type tail struct {
 
 // A podDir is one directory below the log directory: <namespace>_<pod>_<uid>.
 type podDir struct {
-	dir                     string
+	dir, path               string // path is absolute
 	namespace, podName, uid string
 	containers              map[string]*container
 	wd                      int32
@@ -214,6 +216,11 @@ func (t *tail) forgetOrphans(names map[string]bool) {
 
 // look takes in what events and the clock say has changed.
 func (t *tail) look(now time.Time, sweep, poll *time.Time) error {
+	select {
+	case <-t.changed: // before the lines that were written after it
+		t.podsChanged()
+	default:
+	}
 	t.events()
 	for c, at := range t.due {
 		if !at.After(now) {
@@ -355,6 +362,9 @@ func (t *tail) podsChanged() {
 		return
 	}
 	t.changed = t.selection.pods.Changed()
+	if t.selection.NamespaceSelector != nil {
+		t.namespaces++ // the change may be one of a namespace's labels
+	}
 	for c := range t.waiting {
 		t.makeReady(c)
 	}
@@ -398,16 +408,15 @@ func (t *tail) podDir(e fs.DirEntry) *podDir {
 	if !e.IsDir() || len(parts) != 3 || !t.selection.path(parts[0], parts[2]) {
 		return nil
 	}
-	p := &podDir{dir: e.Name(), namespace: parts[0], podName: parts[1], uid: parts[2], containers: map[string]*container{}, wd: -1}
+	p := &podDir{dir: e.Name(), path: filepath.Join(t.env.Node.LogDir, e.Name()), namespace: parts[0], podName: parts[1], uid: parts[2], containers: map[string]*container{}, wd: -1}
 	t.pods[p.dir] = p
 	return p
 }
 
 // listPod looks for containers, if the directory has changed.
 func (t *tail) listPod(p *podDir, first bool) {
-	path := filepath.Join(t.env.Node.LogDir, p.dir)
-	t.addWatch(path, watchDirs, &p.wd, watched{pod: p})
-	if p.listed != 0 && t.pathTime(path) == p.listed {
+	t.addWatch(p.path, watchDirs, &p.wd, watched{pod: p})
+	if p.listed != 0 && t.pathTime(p.path) == p.listed {
 		return
 	}
 	entries, listed, err := t.readDir(p.dir)
@@ -448,7 +457,7 @@ func (t *tail) readDir(name string) ([]fs.DirEntry, int64, error) {
 
 func (t *tail) addContainer(p *podDir, name string, first bool) {
 	c := &container{
-		t: t, pod: p, name: name, key: p.uid + "/" + name, path: filepath.Join(t.env.Node.LogDir, p.dir, name),
+		t: t, pod: p, name: name, key: p.uid + "/" + name, path: filepath.Join(p.path, name),
 		wd: -1, born: time.Now(), unread: true, present: first,
 		lines: lines{cri: &t.cri, spare: &t.spare, max: int(t.source.options.MaxRecordBytes), count: t.env.Count},
 	}
