@@ -32,7 +32,9 @@ func TestPull(t *testing.T) {
 			fmt.Fprint(w, `{"version":"v1","logPaths":[{"uid":"u1"}]}`)
 		}, ""},
 		{"an error", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }, "answers 503"},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound) }, "answers 302"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
+		}, "answers 302"},
 		{"not JSON", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `hello`) }, "invalid character"},
 		{"too much", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", maxReportSize), "{}") }, "larger than 1 MiB"},
 	} {

@@ -46,6 +46,13 @@ func Scheme() (*runtime.Scheme, error) {
 // concurrency is how many objects are reconciled at the same time.
 const concurrency = 4
 
+// The back-off of an object whose reconcile fails. The longest is short, so that all is
+// well soon after an apiserver comes back from a long absence.
+const (
+	retryFirst   = 50 * time.Millisecond
+	retryLongest = 30 * time.Second
+)
+
 // coalesce gathers what the collectors say of one object into one reconcile.
 const coalesce = 500 * time.Millisecond
 
@@ -119,7 +126,10 @@ func (r *reconciler) watch(mgr ctrl.Manager, queue source.TypedSource[request]) 
 	owner := mapped(ownerRequests)
 	return builder.TypedControllerManagedBy[request](mgr).
 		Named("logsource").
-		WithOptions(controller.TypedOptions[request]{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.TypedOptions[request]{
+			MaxConcurrentReconciles: concurrency,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[request](retryFirst, retryLongest),
+		}).
 		Watches(&v1alpha1.LogSource{}, self, edited).
 		Watches(&v1alpha1.ClusterLogSource{}, self, edited).
 		Watches(&corev1.ConfigMap{}, owner).
