@@ -80,7 +80,7 @@ func (b *childBuilder) container() *corev1ac.ContainerApplyConfiguration {
 		WithName("collector").
 		WithImage(b.in.Image).
 		WithCommand("/collector").
-		WithArgs("run", "--plans-dir", plansDir, "--secrets-dir", secretsDir, "--state-dir", stateDir).
+		WithArgs("run", "--plans-dir", plansDir, "--secrets-dir", secretsDir, "--state-dir", stateDir, "--output-dir", stateDir+"/output").
 		WithEnv(b.env()...).
 		WithPorts(corev1ac.ContainerPort().WithName(httpPort).WithContainerPort(report.Port).WithProtocol(corev1.ProtocolTCP)).
 		WithReadinessProbe(probe("/readyz", 5)).
