@@ -151,7 +151,7 @@ func (w *writer) reopen(taking context.Context) bool {
 // that is written again: duplicates, never loss.
 func (w *writer) deliver(taking, writing context.Context) {
 	var sum outcome
-	rest := w.group
+	rest, began := w.group, time.Now()
 	for {
 		err := guard(func() error { return w.driver.Write(writing, rest) })
 		rest = sum.add(rest, err)
@@ -165,6 +165,9 @@ func (w *writer) deliver(taking, writing context.Context) {
 	}
 	w.queue.settle(sum)
 	w.acked(sum)
+	if w.log.Enabled(writing, slog.LevelDebug) { // asked first: the values would be boxed
+		w.log.Debug("request delivered", "messages", sum.delivered, "bytes", sum.deliveredBytes, "took", time.Since(began))
+	}
 	for _, b := range w.group {
 		w.settled(b)
 	}

@@ -340,6 +340,9 @@ func (l *logPath) windowHolds() bool {
 }
 
 func (l *logPath) enqueue(b *Batch) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) { // asked first: the values would be boxed
+		l.log.Debug("batch posted", "messages", b.Len(), "bytes", b.Size())
+	}
 	l.posting.Lock()
 	defer l.posting.Unlock()
 	b.posted = time.Now().UnixNano()
