@@ -125,7 +125,7 @@ func (c *container) bury(fresh []*generation) []*generation {
 		i := slices.IndexFunc(fresh, func(g *generation) bool { return g != k && g.copyOf(k) })
 		if i >= 0 {
 			k.name = fresh[i].name
-			c.finish(fresh[i])
+			c.t.closeFile(fresh[i]) // not finish: k would be taken for a copy of what is done
 			fresh = slices.Delete(slices.Clone(fresh), i, i+1)
 		}
 	}

@@ -170,7 +170,7 @@ func (w *world) compare(hs []*history, kills bool) {
 		for s, said := range h.said {
 			got := w.byStream()[h.name][s]
 			if !kills && !slices.Equal(got, said) {
-				w.t.Fatalf("%s/%d: %d messages delivered, %d said; first difference at %d:\ngot  %q\nwant %q", h.name, s, len(got), len(said), difference(got, said), around(got, difference(got, said)), around(said, difference(got, said)))
+				w.t.Fatalf("lost %v, counts %v; %s/%d: %d messages delivered, %d said; first difference at %d:\ngot  %q\nwant %q", w.lost, w.counts, h.name, s, len(got), len(said), difference(got, said), around(got, difference(got, said)), around(said, difference(got, said)))
 			}
 			n, err := inOrder(got, said)
 			if err != nil {
