@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -15,23 +14,10 @@ import (
 
 	"github.com/logsource/operator/collector"
 	"github.com/logsource/operator/collector/plan"
+	"github.com/logsource/operator/hack/soak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// scale is how many times a long test runs its small count: 1 in make test, more in make
-// soak.
-func scale(t testing.TB) int {
-	v := os.Getenv("LOGSOURCE_SCALE")
-	if v == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		t.Fatalf("LOGSOURCE_SCALE is %q, want a positive number", v)
-	}
-	return n
-}
 
 // counter is a replayable source: it posts the numbers from its bookmark on, in batches of
 // random size, and ends when the last one is posted.
@@ -103,7 +89,7 @@ func refuseSome(random *rand.Rand, bs []*collector.Batch, rejected map[string]bo
 // every required destination gets, or for good rejects, every message; the window comes
 // back whole; every ledger balances; the bookmark ends at the end.
 func TestNothingIsLostAndTheWindowNeverLeaks(t *testing.T) {
-	for seed := range uint64(40 * scale(t)) {
+	for seed := range uint64(40 * soak.Scale(t)) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 1))) })
 		})

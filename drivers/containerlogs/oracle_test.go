@@ -3,25 +3,12 @@ package containerlogs
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-)
 
-// scale multiplies how much the random tests do: LOGSOURCE_SCALE, 1 without it.
-func scaleFactor(t *testing.T) int {
-	s := os.Getenv("LOGSOURCE_SCALE")
-	if s == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		t.Fatalf("LOGSOURCE_SCALE is %q, want a whole number from 1", s)
-	}
-	return n
-}
+	"github.com/logsource/operator/hack/soak"
+)
 
 // A history is one container with what it has said, by stream: the oracle.
 type history struct {
@@ -75,7 +62,7 @@ func (h *history) restartContainer() {
 // TestRandomSchedules lets containers write, rotate and restart at random under a
 // collector that is killed or not, and compares with what was said.
 func TestRandomSchedules(t *testing.T) {
-	for i := range 4 * scaleFactor(t) {
+	for i := range 4 * soak.Scale(t) {
 		for _, kills := range []bool{false, true} {
 			t.Run(fmt.Sprintf("seed=%d,kills=%v", i, kills), func(t *testing.T) {
 				t.Parallel()

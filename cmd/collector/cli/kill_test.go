@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/logsource/operator/collector/plan"
+	"github.com/logsource/operator/hack/soak"
 )
 
 // A container is one container's log on a node, written and rotated as the kubelet does.
@@ -119,7 +120,7 @@ spec:
 		return start(t, "run", "-f", file, "--node-logs", logs, "--state-dir", state)
 	}
 	p := collect()
-	kills := 5 * scale(t)
+	kills := 5 * soak.Scale(t)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for killed := 0; killed < kills; killed++ {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,19 +31,6 @@ func TestMain(m *testing.M) {
 		os.Exit(Main(os.Args[1:], drivers.All))
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// scale is how many times a long test runs its small count.
-func scale(t *testing.T) int {
-	v := os.Getenv("LOGSOURCE_SCALE")
-	if v == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		t.Fatalf("LOGSOURCE_SCALE is %q, want a positive number", v)
-	}
-	return n
 }
 
 // A process is a running collector.
