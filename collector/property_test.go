@@ -89,14 +89,16 @@ func refuseSome(random *rand.Rand, bs []*collector.Batch, rejected map[string]bo
 // every required destination gets, or for good rejects, every message; the window comes
 // back whole; every ledger balances; the bookmark ends at the end.
 func TestNothingIsLostAndTheWindowNeverLeaks(t *testing.T) {
+	figures := soak.NewFigures(t)
 	for seed := range uint64(40 * soak.Scale(t)) {
+		figures.Add("lives", 1)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 1))) })
+			synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 1)), figures) })
 		})
 	}
 }
 
-func life(t *testing.T, random *rand.Rand) {
+func life(t *testing.T, random *rand.Rand, figures *soak.Figures) {
 	const messages = 200
 	b := newBench(t)
 	b.sourceFrom = func(env collector.Env) collector.Source {
@@ -128,6 +130,7 @@ func life(t *testing.T, random *rand.Rand) {
 			i := random.IntN(len(ds))
 			ds[i].Batch.Messages = 1 + random.IntN(20)
 			apply()
+			figures.Add("edits", 1)
 		case 1: // a kill: the positions on disk are all that is left
 			hard, kill := context.WithCancel(t.Context())
 			kill()
@@ -135,6 +138,7 @@ func life(t *testing.T, random *rand.Rand) {
 			balance(t, b.engine.Report())
 			b.restart()
 			apply()
+			figures.Add("kills", 1)
 		case 2: // a restart that drains
 			b.engine.Stop(t.Context())
 			b.restart()
@@ -150,6 +154,7 @@ func life(t *testing.T, random *rand.Rand) {
 		t.Errorf("window leaked %d messages, %d bytes", s.InUse, s.InUseBytes)
 	}
 	b.stop()
+	figures.Add("messages to deliver", messages*len(ds))
 	for _, d := range ds {
 		got := map[string]bool{}
 		for _, m := range b.sinks[d.Name].messages() {

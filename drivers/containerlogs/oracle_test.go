@@ -62,17 +62,19 @@ func (h *history) restartContainer() {
 // TestRandomSchedules lets containers write, rotate and restart at random under a
 // collector that is killed or not, and compares with what was said.
 func TestRandomSchedules(t *testing.T) {
+	figures := soak.NewFigures(t)
 	for i := range 4 * soak.Scale(t) {
 		for _, kills := range []bool{false, true} {
 			t.Run(fmt.Sprintf("seed=%d,kills=%v", i, kills), func(t *testing.T) {
 				t.Parallel()
-				randomSchedule(t, uint64(i), kills)
+				randomSchedule(t, figures, uint64(i), kills)
 			})
 		}
 	}
 }
 
-func randomSchedule(t *testing.T, seed uint64, kills bool) {
+func randomSchedule(t *testing.T, figures *soak.Figures, seed uint64, kills bool) {
+	figures.Add("schedules", 1)
 	r := rand.New(rand.NewPCG(seed, 1))
 	w := newWorld(t)
 	w.window = 1 + r.IntN(8)
@@ -92,13 +94,16 @@ func randomSchedule(t *testing.T, seed uint64, kills bool) {
 			}
 		case n < 93:
 			h.rotate()
+			figures.Add("rotations", 1)
 		case n < 95:
 			h.restartContainer()
+			figures.Add("container restarts", 1)
 		case n < 97:
 			w.settle(hs) // otherwise everything would be read at the end
 		case kills:
 			w.kill()
 			w.start()
+			figures.Add("kills of the collector", 1)
 		}
 	}
 	for _, h := range hs {
@@ -111,7 +116,7 @@ func randomSchedule(t *testing.T, seed uint64, kills bool) {
 	}
 	w.settle(hs)
 	w.kill()
-	w.compare(hs, kills)
+	w.compare(hs, kills, figures)
 }
 
 // settle waits until everything that was said has arrived at least once.
@@ -150,7 +155,7 @@ func (w *world) byStream() map[string]*[2][]string {
 
 // compare checks every stream: each message once and in order; after kills messages may
 // come again, but then from an earlier one on in order.
-func (w *world) compare(hs []*history, kills bool) {
+func (w *world) compare(hs []*history, kills bool, figures *soak.Figures) {
 	w.t.Helper()
 	again := 0
 	for _, h := range hs {
@@ -169,7 +174,8 @@ func (w *world) compare(hs []*history, kills bool) {
 	if len(w.lost) > 0 || w.counts["malformed"] > 0 || w.counts["truncated"] > 0 {
 		w.t.Errorf("lost %v, counts %v: want no loss", w.lost, w.counts)
 	}
-	w.t.Logf("%d delivered, %d again", len(w.delivered), again)
+	figures.Add("messages delivered", len(w.delivered))
+	figures.Add("of them again", again)
 }
 
 func difference(a, b []string) int {

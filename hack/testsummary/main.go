@@ -3,7 +3,8 @@
 //
 //	go test -race -json ./... | testsummary
 //
-// With -v it also prints everything that the tests say, as they say it.
+// Lines with "figure: " are always shown. With -v it prints everything that the tests say,
+// as they say it.
 package main
 
 import (
@@ -82,7 +83,7 @@ func (s *summary) line(line []byte, out io.Writer) {
 	switch {
 	case e.Action == "build-output":
 		_, _ = io.WriteString(out, e.Output)
-	case e.Action == "output" && s.verbose && e.Test != "":
+	case e.Action == "output" && e.Test != "" && (s.verbose || strings.Contains(e.Output, "figure: ")):
 		_, _ = io.WriteString(out, e.Output)
 	case e.Action == "output":
 		s.output[key] = append(s.output[key], e.Output)

@@ -164,5 +164,9 @@ spec:
 	if most := kills * plan.DefaultWindowMessages; repeats > most {
 		t.Errorf("%d repeats after %d kills, want at most %d", repeats, kills, most)
 	}
-	t.Logf("%d kills, %d lines, 0 missing, %d repeats", kills, total, repeats)
+	figures := soak.NewFigures(t)
+	figures.Add("kills with SIGKILL", kills)
+	figures.Add("lines", total)
+	figures.Add("missing", 0) // else the test has failed above
+	figures.Add("repeats", repeats)
 }
