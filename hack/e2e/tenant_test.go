@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -175,21 +174,5 @@ spec:
 	})
 	if pods := tenants(t, ns); len(pods) != 0 {
 		t.Errorf("%d pods were started", len(pods))
-	}
-}
-
-func TestAWrongOptionIsRefusedAtApply(t *testing.T) {
-	install(t)
-	ns := namespace(t, nil)
-	_, err := try(t.Context(), `
-apiVersion: logsource.dev/v1alpha1
-kind: LogSource
-metadata: {name: wrong, namespace: `+ns+`}
-spec:
-  source: {class: generate, options: {intervall: 1s}}
-  destinations: [{name: terminal, class: stdout}]
-`, "kubectl", "apply", "--dry-run=server", "-f", "-")
-	if err == nil || !strings.Contains(err.Error(), "intervall") {
-		t.Errorf("kubectl apply says %v, want a refusal that names the option intervall", err)
 	}
 }
