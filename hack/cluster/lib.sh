@@ -25,7 +25,7 @@ pod_cidr() { echo "$POD_NET.$1.0/24"; }
 node_pid() { cat "$RUN/node$1/pid" 2>/dev/null || true; } # the node's init, as the host sees it
 
 # alive PID: is it still the init that up.sh started? A pid may be another process by now.
-alive() { [ -n "${1:-}" ] && tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'hack/cluster/node-init.sh'; }
+alive() { [ -n "${1:-}" ] && { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -q 'hack/cluster/node-init.sh'; }
 
 # in_node N CMD...: run a command inside the namespaces of node N.
 in_node() {
