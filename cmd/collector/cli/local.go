@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/logsource/operator/collector"
@@ -180,19 +180,17 @@ func progressLine(l report.LogPath) string {
 
 // summary prints the ledger and says whether anything was lost or left behind.
 func (p program) summary(r report.Collector) (lost bool) {
-	fmt.Fprintln(p.stderr)
-	table := tabwriter.NewWriter(p.stderr, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "LOGSOURCE\tDESTINATION\tACCEPTED\tDELIVERED\tDROPPED\tREJECTED\tLEFT\t")
+	rows := [][]string{{"LOGSOURCE", "DESTINATION", "ACCEPTED", "DELIVERED", "DROPPED", "REJECTED", "LEFT"}}
 	for _, l := range r.LogPaths {
 		for _, d := range l.Destinations {
-			dropped, rejected := sum(d.Dropped), sum(d.Rejected)
-			left := d.Queued + d.InFlight
+			dropped, rejected, left := sum(d.Dropped), sum(d.Rejected), d.Queued+d.InFlight
 			lost = lost || dropped+rejected+left > 0
-			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t\n", pathName(l), d.Name, d.Accepted, d.Delivered, dropped, rejected, left)
+			rows = append(rows, []string{pathName(l), d.Name, count(d.Accepted), count(d.Delivered), count(dropped), count(rejected), count(left)})
 		}
 		lost = lost || l.GapMessages+l.GapBytes > 0 || sum(l.SourceDrops) > 0
 	}
-	table.Flush()
+	fmt.Fprintln(p.stderr)
+	p.table(rows)
 	if lost {
 		fmt.Fprintln(p.stderr, "Not everything was delivered: see DROPPED, REJECTED and LEFT. With --state-dir, what is left is read again by the next run if its origin still has it.")
 	} else {
@@ -200,6 +198,25 @@ func (p program) summary(r report.Collector) (lost bool) {
 	}
 	return lost
 }
+
+// table prints rows with the two names on the left and the numbers on the right.
+func (p program) table(rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	for _, row := range rows {
+		fmt.Fprintf(p.stderr, "%-*s  %-*s", widths[0], row[0], widths[1], row[1])
+		for i, cell := range row[2:] {
+			fmt.Fprintf(p.stderr, "  %*s", widths[i+2], cell)
+		}
+		fmt.Fprintln(p.stderr)
+	}
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
 
 func sum(byReason map[string]int64) int64 {
 	var n int64
