@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,8 +84,14 @@ func TestWithoutThePolicyTheManagerSaysTheSame(t *testing.T) {
 	defer install(t) // brings the policy back; in a Cleanup the context of t would have ended
 	command(t, "", "kubectl", "delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "-l", "app.kubernetes.io/part-of=logsource")
 	command(t, "", "kubectl", "wait", "--for=delete", "validatingadmissionpolicy", "-l", "app.kubernetes.io/part-of=logsource", "--timeout=60s")
+	documents := wrongDocuments(t)
+	probe := documents[slices.IndexFunc(documents, func(d wrongDocument) bool { return d.file == "source-option-unknown.yaml" })]
+	eventually(t, time.Minute, "the API server has forgotten the policy", func() (bool, any) {
+		_, err := try(t.Context(), probe.text, "kubectl", "apply", "--dry-run=server", "-f", "-")
+		return err == nil, err
+	})
 	passed := 0
-	for _, d := range wrongDocuments(t) {
+	for _, d := range documents {
 		made := made(t, d)
 		if made == nil {
 			continue // the schema refused it
