@@ -2,11 +2,16 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/logsource/operator/collector/report"
 )
+
+// errLeftBehind is what a source is told that posts although another instance has taken
+// its place.
+var errLeftBehind = errors.New("this source did not end when it was asked to; another instance has taken its place")
 
 // maxRunBackoff bounds the wait before a source that returned is run again.
 const maxRunBackoff = time.Minute
@@ -109,6 +114,9 @@ func (p *poster) Batch(s *Stream) *Batch {
 // Post queues b. Without a Suspender it returns once the window is open again, which is
 // how syslog-ng's post_message blocks: after the message that filled the window.
 func (p *poster) Post(ctx context.Context, b *Batch) error {
+	if p.runner.leftBehind.Load() {
+		return p.drop(b, "left_behind", errLeftBehind)
+	}
 	if p.suspender != nil {
 		return p.postOrDrop(ctx, b)
 	}
@@ -126,10 +134,8 @@ func (p *poster) Post(ctx context.Context, b *Batch) error {
 func (p *poster) postOrDrop(ctx context.Context, b *Batch) error {
 	path := p.runner.path
 	if p.suspended.Load() {
-		path.drops.add("suspended", b.Len())
 		p.runner.log.Error("Incorrectly suspended source, dropping message", "messages", b.Len())
-		path.pool.put(b)
-		return ErrSuspended
+		return p.drop(b, "suspended", ErrSuspended)
 	}
 	if err := path.post(ctx, b, true); err != nil {
 		return err
@@ -139,6 +145,13 @@ func (p *poster) postOrDrop(ctx context.Context, b *Batch) error {
 		p.wakeLater()
 	}
 	return nil
+}
+
+// drop counts a batch that is not accepted and takes its memory back.
+func (p *poster) drop(b *Batch, reason string, why error) error {
+	p.runner.path.drops.add(reason, b.Len())
+	p.runner.path.pool.put(b)
+	return why
 }
 
 // wakeLater calls Wakeup from another goroutine once the window is open.

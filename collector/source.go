@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/logsource/operator/collector/plan"
@@ -30,9 +31,10 @@ type sourceRunner struct {
 	result   string // of the last fetch
 	resultAt time.Time
 
-	stopping context.Context // ends at request_exit
-	exit     context.CancelFunc
-	done     chan struct{}
+	stopping   context.Context // ends at request_exit
+	leftBehind atomic.Bool     // did not end within its grace: what it posts now is nobody's
+	exit       context.CancelFunc
+	done       chan struct{}
 }
 
 func newSourceRunner(l *logPath, p *plan.Plan, marks *bookmarks, driver any, build func() (any, error)) *sourceRunner {
@@ -73,6 +75,7 @@ func (r *sourceRunner) stopBy(ctx context.Context) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
+		r.leftBehind.Store(true)
 		r.path.events.add("source_ignored_exit", 1)
 		r.log.Error("source did not return after request_exit; going on without it", "class", r.spec.Class)
 	}
