@@ -3,8 +3,6 @@ package collector
 import (
 	"maps"
 	"sync"
-
-	"github.com/logsource/operator/collector/report"
 )
 
 // counters count by reason. The reasons are fixed words, so their number is bounded.
@@ -51,13 +49,4 @@ func (g *gaps) totals() (messages, bytes int64) {
 		bytes += g.bytes[reason]
 	}
 	return messages, bytes
-}
-
-// fill copies the ledger into d at one instant.
-func (q *queue) fill(d *report.Destination) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	d.Accepted, d.Delivered, d.DeliveredBytes = q.ledger.accepted, q.ledger.delivered, q.ledger.deliveredBytes
-	d.Queued, d.InFlight, d.Retries = int64(q.messages), q.ledger.inFlight, q.ledger.retries
-	d.Dropped, d.Rejected = maps.Clone(q.ledger.dropped), maps.Clone(q.ledger.rejected)
 }

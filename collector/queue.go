@@ -2,10 +2,12 @@ package collector
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/logsource/operator/collector/plan"
+	"github.com/logsource/operator/collector/report"
 )
 
 // A queue is what waits for one destination, in memory, with the ledger of that
@@ -224,12 +226,6 @@ func (q *queue) drain() []*Batch {
 	return all
 }
 
-// An outcome is what became of a group.
-type outcome struct {
-	delivered, deliveredBytes int64
-	rejected                  map[string]int64
-}
-
 // settle books a group that is no longer in flight.
 func (q *queue) settle(o outcome) {
 	q.mu.Lock()
@@ -247,4 +243,13 @@ func (q *queue) countRetry() {
 	q.mu.Lock()
 	q.ledger.retries++
 	q.mu.Unlock()
+}
+
+// fill copies the ledger into d at one instant.
+func (q *queue) fill(d *report.Destination) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.Accepted, d.Delivered, d.DeliveredBytes = q.ledger.accepted, q.ledger.delivered, q.ledger.deliveredBytes
+	d.Queued, d.InFlight, d.Retries = int64(q.messages), q.ledger.inFlight, q.ledger.retries
+	d.Dropped, d.Rejected = maps.Clone(q.ledger.dropped), maps.Clone(q.ledger.rejected)
 }

@@ -1,0 +1,158 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/logsource/operator/collector/plan"
+)
+
+// This file is the way of a batch through a log path: lent, posted, acked by the
+// destinations in any order, saved in one order, given back.
+
+// lend returns an empty batch with room for what the window allows now.
+func (l *logPath) lend(s *Stream, marks *bookmarks) *Batch {
+	messages, size := l.window.room(plan.DefaultBatchMessages, plan.DefaultBatchBytes)
+	b := l.pool.get()
+	b.reset(s, messages, int(size))
+	b.marks = marks
+	return b
+}
+
+// post queues b for every destination once the window has room for it. When ctx ends
+// first, b is given up, or, if forced, queued all the same: the window is then overrun by
+// that one batch.
+func (l *logPath) post(ctx context.Context, b *Batch, forced bool) error {
+	n := b.Len()
+	if n == 0 && b.bookmarkKey == "" {
+		l.pool.put(b)
+		return nil
+	}
+	b.windowed = n > 0 && l.windowHolds()
+	if b.windowed {
+		if err := l.window.take(ctx, n, int64(b.Size())); err != nil {
+			if !forced {
+				l.pool.put(b)
+				return err
+			}
+			l.window.overrun(n, int64(b.Size()))
+		}
+	}
+	l.enqueue(b)
+	return nil
+}
+
+// windowHolds says whether any destination makes the source wait.
+func (l *logPath) windowHolds() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range l.outputs {
+		if o.holds {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *logPath) enqueue(b *Batch) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) { // asked first: the values would be boxed
+		l.log.Debug("batch posted", "messages", b.Len(), "bytes", b.Size())
+	}
+	l.posting.Lock()
+	defer l.posting.Unlock()
+	b.posted = time.Now().UnixNano()
+	l.lastPost.Store(b.posted)
+	l.accepted.Add(int64(b.Len()))
+	l.acceptedBytes.Add(int64(b.Size()))
+	b.marks.posted(b)
+	l.setHolders(b)
+	l.tracker.push(b)
+	for i := range b.holders {
+		q := b.holders[i].queue
+		if b.Len() == 0 {
+			l.settled(q, b)
+			continue
+		}
+		for _, dropped := range q.push(b) {
+			l.settled(q, dropped)
+		}
+	}
+	l.acked(b)
+}
+
+// setHolders notes who waits for the batch. One ack and one reference are enqueue's and
+// the tracker's own: a quick destination cannot finish the batch while it is being queued.
+func (l *logPath) setHolders(b *Batch) {
+	holds, acks := int32(0), int32(1)
+	b.holders = b.holders[:0]
+	for _, o := range l.outputs { // written only with posting and mu held
+		b.holders = append(b.holders, holder{o.queue, o.holds, o.spec.Required})
+		if o.holds {
+			holds++
+		}
+		if o.spec.Required {
+			acks++
+		}
+	}
+	b.holds.Store(holds)
+	b.acks.Store(acks)
+	b.refs.Store(int32(len(b.holders)) + 1)
+	if b.windowed && holds == 0 { // the plan changed between take and here
+		l.window.give(b.Len(), int64(b.Size()))
+		b.windowed = false
+	}
+	b.releaseEarly = b.windowed && holds < acks-1
+}
+
+// settled is called once per batch and destination, when the destination is done with it.
+func (l *logPath) settled(q *queue, b *Batch) {
+	h := b.holderOf(q)
+	if h.holds && b.holds.Add(-1) == 0 && b.releaseEarly {
+		l.window.give(b.Len(), int64(b.Size()))
+	}
+	if h.required {
+		l.acked(b)
+	}
+	l.release(b)
+}
+
+func (b *Batch) holderOf(q *queue) holder {
+	for _, h := range b.holders {
+		if h.queue == q {
+			return h
+		}
+	}
+	panic("BUG: a queue settled a batch that was not posted to it")
+}
+
+// acked counts one ack; the last one frees the batch's place in the tracker.
+func (l *logPath) acked(b *Batch) {
+	if b.acks.Add(-1) == 0 {
+		l.tracker.ack(b, l.commit)
+	}
+}
+
+// commit saves the batch's bookmark, or finishes it at once when it has none. It is
+// called in order.
+func (l *logPath) commit(b *Batch) {
+	if b.bookmarkKey == "" {
+		l.saved(b)
+		return
+	}
+	b.marks.save(b)
+}
+
+// saved gives the window back: the position is on disk.
+func (l *logPath) saved(b *Batch) {
+	if b.windowed && !b.releaseEarly {
+		l.window.give(b.Len(), int64(b.Size()))
+	}
+	l.release(b)
+}
+
+func (l *logPath) release(b *Batch) {
+	if b.refs.Add(-1) == 0 {
+		l.pool.put(b)
+	}
+}

@@ -1,0 +1,231 @@
+package collector
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/logsource/operator/collector/class"
+	"github.com/logsource/operator/collector/plan"
+)
+
+// This file is how a log path takes over a new plan while it runs: build what differs,
+// stop what it replaces, start it on the queues that are there.
+
+// apply makes the path run the newest plan. When an instance of it cannot be built, the
+// path goes on as it was and the error says why.
+func (l *logPath) apply(newest func() *plan.Plan) error {
+	l.applying.Lock()
+	defer l.applying.Unlock()
+	p := newest() // plans that were overtaken while waiting are skipped
+	if old := l.current(); old != nil && equalJSON(old, p) {
+		return nil
+	}
+	next, err := l.build(p)
+	if err != nil {
+		return err
+	}
+	if next.source != nil || p.Paused {
+		l.stopSource()
+	}
+	l.window.resize(p.Source.Window.Messages, p.Source.Window.Bytes)
+	l.pool.resize(2 * p.Source.Window.Bytes)
+	l.replaceOutputs(next)
+	l.mu.Lock()
+	l.plan = p
+	if next.source != nil {
+		l.source = next.source
+	}
+	source := l.source
+	l.mu.Unlock()
+	if next.source != nil {
+		source.start()
+	}
+	return nil
+}
+
+// parts are the instances a new plan needs; nil where the running one is right.
+type parts struct {
+	source  *sourceRunner
+	drivers map[string]Destination // by destination name
+	specs   []plan.Destination
+}
+
+// build makes what differs from the running plan, without side effects.
+func (l *logPath) build(p *plan.Plan) (parts, error) {
+	old := l.current()
+	next := parts{drivers: map[string]Destination{}, specs: p.Destinations}
+	for i, d := range p.Destinations {
+		if old != nil && sameDestination(old, d) {
+			continue
+		}
+		driver, err := l.buildDestination(p, d)
+		if err != nil {
+			return parts{}, fmt.Errorf("spec.destinations[%d] (%s): %w", i, d.Name, err)
+		}
+		next.drivers[d.Name] = driver
+	}
+	if p.Paused || (old != nil && !old.Paused && sameSource(old, p) && l.sourceRuns()) {
+		return next, nil
+	}
+	source, err := l.buildSource(p)
+	if err != nil {
+		return parts{}, fmt.Errorf("spec.source: %w", err)
+	}
+	next.source = source
+	return next, nil
+}
+
+func (l *logPath) current() *plan.Plan {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.plan
+}
+
+func (l *logPath) sourceRuns() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.source != nil
+}
+
+func sameDestination(old *plan.Plan, d plan.Destination) bool {
+	for _, o := range old.Destinations {
+		if o.Name == d.Name {
+			return equalJSON(o, d)
+		}
+	}
+	return false
+}
+
+// sameSource ignores the window, which is resized in place.
+func sameSource(a, b *plan.Plan) bool {
+	x, y := a.Source, b.Source
+	x.Window, y.Window = plan.Window{}, plan.Window{}
+	return equalJSON(x, y) && equalJSON(a.Select, b.Select)
+}
+
+func equalJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func (l *logPath) buildDestination(p *plan.Plan, d plan.Destination) (Destination, error) {
+	driver, err := l.env.registry.find(class.Destination, d.Class)
+	if err != nil {
+		return nil, err
+	}
+	made, err := driver.New(d.Options, d.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), l.driverEnv(p, l.log.With("destination", d.Name)))
+	if err != nil {
+		return nil, err
+	}
+	return made.(Destination), nil
+}
+
+func (l *logPath) buildSource(p *plan.Plan) (*sourceRunner, error) {
+	driver, err := l.env.registry.find(class.Source, p.Source.Class)
+	if err != nil {
+		return nil, err
+	}
+	marks := l.bookmarksFor(p)
+	env := l.driverEnv(p, l.log)
+	env.Bookmarks = marks
+	build := func() (any, error) {
+		return driver.New(p.Source.Options, p.Source.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), env)
+	}
+	made, err := build()
+	if err != nil {
+		return nil, err
+	}
+	return newSourceRunner(l, p, marks, made, build), nil
+}
+
+// bookmarksFor returns the positions of the plan's persist name: the ones in use, if that
+// is their name, because they know what is posted but not yet acked.
+func (l *logPath) bookmarksFor(p *plan.Plan) *bookmarks {
+	name := p.LogSource.UID + "/" + p.Source.PersistName
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.marks == nil || l.marks.name != name {
+		l.marks = newBookmarks(l.env.store.Namespace(name), name, l.saved)
+	}
+	return l.marks
+}
+
+func (l *logPath) driverEnv(p *plan.Plan, log *slog.Logger) Env {
+	return Env{
+		LogSource: p.LogSource, Log: log, Count: l.events.add, Lost: l.gaps.add,
+		Select: p.Select, StartAt: p.Source.StartAt,
+		Node: l.env.node, OutputDir: l.env.output,
+	}
+}
+
+func (l *logPath) stopSource() {
+	l.mu.Lock()
+	source := l.source
+	l.source = nil
+	l.mu.Unlock()
+	if source != nil {
+		source.stop(l.current().ShutdownGrace.D())
+	}
+}
+
+// replaceOutputs gives every destination of the new plan its writer, on the queue it
+// already has when one of that name is there. What a removed destination had not taken
+// is dropped, counted.
+func (l *logPath) replaceOutputs(next parts) {
+	l.mu.Lock()
+	old := l.outputs
+	l.mu.Unlock()
+	kept := map[string]*output{}
+	for _, o := range old {
+		kept[o.spec.Name] = o
+	}
+	var outputs []*output
+	for _, spec := range next.specs {
+		o := kept[spec.Name]
+		delete(kept, spec.Name)
+		if driver := next.drivers[spec.Name]; driver != nil {
+			o = l.replaceOutput(o, spec, driver)
+		}
+		outputs = append(outputs, o)
+	}
+	// no batch enters the tracker between the old set and the new one
+	l.posting.Lock()
+	l.mu.Lock()
+	l.outputs = outputs
+	l.mu.Unlock()
+	l.posting.Unlock()
+	for _, o := range kept {
+		l.removeOutput(o)
+	}
+}
+
+func (l *logPath) removeOutput(o *output) {
+	o.writer.stop()
+	lost := o.queue.drain()
+	n := messagesOf(lost) // before settled: the batches are not ours after that
+	for _, b := range lost {
+		l.settled(o.queue, b)
+	}
+	if n > 0 {
+		l.drops.add("destination_removed", int(n))
+		l.log.Error("destination was removed with messages in its queue; they are counted as dropped", "destination", o.spec.Name, "messages", n)
+	}
+}
+
+func (l *logPath) replaceOutput(old *output, spec plan.Destination, driver Destination) *output {
+	o := &output{spec: spec, holds: spec.Required && spec.OnFull == plan.Suspend}
+	if old == nil {
+		o.queue = newQueue(spec)
+	} else {
+		old.writer.stop()
+		o.queue = old.queue
+		o.queue.configure(spec)
+	}
+	o.queue.setHurry(l.hurry.Load())
+	o.writer = newWriter(spec, driver, o.queue, l.log.With("destination", spec.Name), func(b *Batch) { l.settled(o.queue, b) })
+	o.writer.start()
+	return o
+}
