@@ -58,27 +58,12 @@ func (s *Stream) encode(e *Encoder) *encoding {
 	}
 }
 
-// An Attr is one name and its value, or a group of attributes under one name.
+// An Attr is one name and its value, a list of values, or a group of attributes.
 type Attr struct {
 	Name  string
 	Value string
-	Group []Attr // when not nil, Value is not used
-}
-
-// Record is one message as a driver hands it over. Body is copied by Append.
-type Record struct {
-	Body []byte
-	// UnixNano is when the message was made, as the origin says; 0 means now.
-	UnixNano int64
-	// Variant picks Stream.Variants.
-	Variant uint8
-}
-
-// record is where one message lies in its batch.
-type record struct {
-	off, end int32
-	variant  uint8
-	unixNano int64
+	List  []string // when not nil, Value is not used
+	Group []Attr   // when not nil, Value and List are not used
 }
 
 // A Batch is a run of messages of one stream, laid end to end in one buffer. Whoever
@@ -86,8 +71,11 @@ type record struct {
 // slice that Body gave dies with that.
 type Batch struct {
 	stream *Stream
-	buf    []byte
-	recs   []record
+	buf    []byte   // bodies
+	recs   []record // where they lie, and which have more than a body
+	more   []more   // of records that have
+	fields []byte   // what more points into
+	policy *policy  // spec.source.message; nil outside of a collector
 
 	// what the window and batch limits allow; set when the batch is lent
 	maxMessages int
@@ -95,6 +83,8 @@ type Batch struct {
 
 	bookmarkKey string
 	bookmark    []byte
+
+	onAck Acked // told of the ack; may be nil
 
 	// set by the log path while the batch is on the way
 	marks        *bookmarks   // where the bookmark is saved
@@ -130,23 +120,29 @@ func (b *Batch) Append(t time.Time, body []byte) bool {
 	return b.AppendRecord(Record{Body: body, UnixNano: t.UnixNano()})
 }
 
-// AppendRecord is Append for all that a record may carry.
-func (b *Batch) AppendRecord(r Record) bool {
-	if len(b.recs) > 0 && (len(b.recs) >= b.maxMessages || len(b.buf)+len(r.Body) > b.maxBytes) {
+// AppendRecord is Append for all that a record may carry. Everything is copied.
+func (b *Batch) AppendRecord(r Record) bool { return b.AppendFrom(&r) }
+
+// AppendFrom is AppendRecord for a record that is used again and again.
+func (b *Batch) AppendFrom(r *Record) bool {
+	if b.Full(r.size()) {
 		return false
-	}
-	if r.UnixNano == 0 {
-		r.UnixNano = time.Now().UnixNano()
 	}
 	off := len(b.buf)
 	b.buf = append(b.buf, r.Body...)
-	b.recs = append(b.recs, record{int32(off), int32(len(b.buf)), r.Variant, r.UnixNano})
+	b.recs = append(b.recs, record{off: int32(off), end: int32(len(b.buf)), variant: r.Variant, unixNano: r.UnixNano})
+	if r.UnixNano == 0 {
+		b.recs[len(b.recs)-1].unixNano = time.Now().UnixNano()
+	}
+	if !r.plain() || (b.policy != nil && b.policy.every) {
+		b.appendMore(r)
+	}
 	return true
 }
 
 // Full says that the batch takes no further message of n bytes.
 func (b *Batch) Full(n int) bool {
-	return len(b.recs) > 0 && (len(b.recs) >= b.maxMessages || len(b.buf)+n > b.maxBytes)
+	return len(b.recs) > 0 && (len(b.recs) >= b.maxMessages || b.Size()+n > b.maxBytes)
 }
 
 // SetBookmark says where the source stands after the last message of this batch. It is
@@ -156,6 +152,14 @@ func (b *Batch) SetBookmark(key string, value []byte) {
 	b.bookmarkKey, b.bookmark = key, append(b.bookmark[:0], value...)
 }
 
+// SetAcked asks for a's Acked to be called once every required destination has acked the
+// batch, in the order of the acks. It is not called for a batch that is not accepted, nor
+// for what is undelivered when the collector stops.
+func (b *Batch) SetAcked(a Acked) { b.onAck = a }
+
+// Acked is told of an ack on the goroutine that acks, so it must return at once.
+type Acked interface{ Acked() }
+
 // Bookmark is what SetBookmark said last; the key is empty when it was not called. The
 // value is valid as long as the batch is held.
 func (b *Batch) Bookmark() (key string, value []byte) { return b.bookmarkKey, b.bookmark }
@@ -163,8 +167,8 @@ func (b *Batch) Bookmark() (key string, value []byte) { return b.bookmarkKey, b.
 // Len is the number of messages.
 func (b *Batch) Len() int { return len(b.recs) }
 
-// Size is the number of body bytes.
-func (b *Batch) Size() int { return len(b.buf) }
+// Size is the number of bytes of all messages: bodies and what else they carry.
+func (b *Batch) Size() int { return len(b.buf) + len(b.fields) }
 
 // Body is message i. It is read-only and valid as long as the batch is held.
 func (b *Batch) Body(i int) []byte { r := &b.recs[i]; return b.buf[r.off:r.end] }
@@ -178,7 +182,8 @@ func (b *Batch) Variant(i int) int { return int(b.recs[i].variant) }
 // reset empties the batch and lends it anew.
 func (b *Batch) reset(s *Stream, maxMessages, maxBytes int) {
 	b.stream, b.buf, b.recs = s, b.buf[:0], b.recs[:0]
-	b.bookmarkKey, b.bookmark, b.marks = "", b.bookmark[:0], nil
+	b.more, b.fields, b.policy = b.more[:0], b.fields[:0], nil
+	b.bookmarkKey, b.bookmark, b.marks, b.onAck = "", b.bookmark[:0], nil, nil
 	b.maxMessages, b.maxBytes = maxMessages, maxBytes
 }
 

@@ -91,6 +91,17 @@ type Env struct {
 	Lost func(reason string, messages, bytes int64)
 	// Bookmarks holds the positions saved by earlier lives of this source.
 	Bookmarks Bookmarks
+	// Common are the attributes that every message of this LogSource carries: its name and
+	// its tags. A driver puts them into each of its streams.
+	Common []Attr
+	// Flags are the runtime switches, those of the class. Message is spec.source.message;
+	// all of it but TimeZone is applied by the collector when a record is appended.
+	Flags   []string
+	Message plan.Message
+	// Persist keeps what the source wants to remember across restarts.
+	Persist Persist
+	// Level is what an ack means, plan.Fast or plan.EndToEnd.
+	Level string
 	// Select and StartAt are the spec fields of that name (placement Node).
 	Select  *plan.Select
 	StartAt string
@@ -99,6 +110,20 @@ type Env struct {
 	// OutputDir is the only directory that destinations may write files beneath
 	// (--output-dir); empty where this collector has none.
 	OutputDir string
+}
+
+// Persist is a durable store of typed values under the persistName of a source, shared
+// with nobody. syslog-ng: Persist. Its methods may be called from any goroutine from Init
+// to Deinit. A value that Set has returned for survives a kill and a power loss.
+type Persist interface {
+	// Get returns the value, false when there is none.
+	Get(key string) (Value, bool)
+	// Set stores the value; it returns after the fsync, which it shares with others.
+	Set(key string, v Value) error
+	// Delete forgets the key, if it is there.
+	Delete(key string) error
+	// Keys lists the keys, sorted.
+	Keys() []string
 }
 
 // Bookmarks are the saved positions of one source, by the key of Batch.SetBookmark.

@@ -84,7 +84,7 @@ func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
 // fetchOnce lends a batch to one Fetch and queues what came of it, also when the stop
 // arrived meanwhile: a running fetch's result still counts.
 func (r *sourceRunner) fetchOnce(f Fetcher) (messages int, err error) {
-	b := r.path.lend(r.path.own, r.marks)
+	b := r.lend(r.own)
 	err = guard(func() error { return f.Fetch(r.stopping, b) })
 	messages = b.Len()
 	if postErr := r.path.post(r.stopping, b, true); postErr != nil {

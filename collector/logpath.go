@@ -19,7 +19,6 @@ import (
 type logPath struct {
 	env     *environment
 	log     *slog.Logger
-	own     *Stream // of messages whose driver names no stream
 	window  *window
 	tracker tracker
 	pool    pool
@@ -42,6 +41,7 @@ type logPath struct {
 
 	posting sync.Mutex // orders tracker and queues; held while a batch enters them
 	hurry   atomic.Bool
+	fast    atomic.Bool // level Fast: what is queued is acked
 }
 
 // An output is one destination of a log path: its queue stays when its writer changes.
@@ -66,7 +66,6 @@ func newLogPath(env *environment, p *plan.Plan) *logPath {
 	l := &logPath{
 		env:    env,
 		log:    env.log.With("logsource", p.LogSource.String()),
-		own:    &Stream{Attrs: []Attr{{Name: "logsource", Value: p.LogSource.String()}}},
 		events: newCounters(), drops: newCounters(),
 	}
 	l.window = newWindow(p.Source.Window.Messages, p.Source.Window.Bytes, l.setHurry)

@@ -81,7 +81,6 @@ func (b *Batch) withCopy(from *Batch, j int) *Batch {
 	if b == nil {
 		b = NewBatch(from.stream, from.Len(), from.Size())
 	}
-	r := from.recs[j]
-	b.AppendRecord(Record{Body: from.Body(j), UnixNano: r.unixNano, Variant: r.variant})
+	b.copyRecord(from, j)
 	return b
 }

@@ -12,11 +12,12 @@ import (
 // destinations in any order, saved in one order, given back.
 
 // lend returns an empty batch with room for what the window allows now.
-func (l *logPath) lend(s *Stream, marks *bookmarks) *Batch {
+func (r *sourceRunner) lend(s *Stream) *Batch {
+	l := r.path
 	messages, size := l.window.room(plan.DefaultBatchMessages, plan.DefaultBatchBytes)
 	b := l.pool.get()
 	b.reset(s, messages, int(size))
-	b.marks = marks
+	b.marks, b.policy = r.marks, r.policy
 	return b
 }
 
@@ -87,11 +88,11 @@ func (l *logPath) setHolders(b *Batch) {
 	holds, acks := int32(0), int32(1)
 	b.holders = b.holders[:0]
 	for _, o := range l.outputs { // written only with posting and mu held
-		b.holders = append(b.holders, holder{o.queue, o.holds, o.spec.Required})
+		b.holders = append(b.holders, holder{o.queue, o.holds, o.spec.Required && !l.fast.Load()})
 		if o.holds {
 			holds++
 		}
-		if o.spec.Required {
+		if o.spec.Required && !l.fast.Load() {
 			acks++
 		}
 	}
@@ -102,7 +103,7 @@ func (l *logPath) setHolders(b *Batch) {
 		l.window.give(b.Len(), int64(b.Size()))
 		b.windowed = false
 	}
-	b.releaseEarly = b.windowed && holds < acks-1
+	b.releaseEarly = b.windowed && holds != acks-1
 }
 
 // settled is called once per batch and destination, when the destination is done with it.
@@ -129,6 +130,9 @@ func (b *Batch) holderOf(q *queue) holder {
 // acked counts one ack; the last one frees the batch's place in the tracker.
 func (l *logPath) acked(b *Batch) {
 	if b.acks.Add(-1) == 0 {
+		if b.onAck != nil {
+			b.onAck.Acked()
+		}
 		l.tracker.ack(b, l.commit)
 	}
 }

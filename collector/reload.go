@@ -32,6 +32,7 @@ func (l *logPath) apply(newest func() *plan.Plan) error {
 	l.window.resize(p.Source.Window.Messages, p.Source.Window.Bytes)
 	l.pool.resize(2 * p.Source.Window.Bytes)
 	l.replaceOutputs(next)
+	l.fast.Store(p.Level == plan.Fast)
 	l.mu.Lock()
 	l.plan = p
 	if next.source != nil {
@@ -156,7 +157,9 @@ func (l *logPath) bookmarksFor(p *plan.Plan) *bookmarks {
 func (l *logPath) driverEnv(p *plan.Plan, log *slog.Logger) Env {
 	return Env{
 		LogSource: p.LogSource, Log: log, Count: l.events.add, Lost: l.gaps.add,
-		Select: p.Select, StartAt: p.Source.StartAt,
+		Common: commonAttrs(p), Flags: p.Source.Flags, Message: p.Source.Message, Level: p.Level,
+		Persist: persist{l.env.store.Namespace(persistNamespace(p.LogSource.UID, p.Source.PersistName))},
+		Select:  p.Select, StartAt: p.Source.StartAt,
 		Node: l.env.node, OutputDir: l.env.output,
 	}
 }

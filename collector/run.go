@@ -106,9 +106,9 @@ func (p *poster) close() {
 // Batch lends an empty batch.
 func (p *poster) Batch(s *Stream) *Batch {
 	if s == nil {
-		s = p.runner.path.own
+		s = p.runner.own
 	}
-	return p.runner.path.lend(s, p.runner.marks)
+	return p.runner.lend(s)
 }
 
 // Post queues b. Without a Suspender it returns once the window is open again, which is

@@ -18,11 +18,13 @@ const idleAfter = 5 * time.Second
 // A sourceRunner runs one plan's source: a fetcher by fetch.go, a posting source by
 // run.go. It is started once and stopped once; a changed plan gets a new one.
 type sourceRunner struct {
-	path  *logPath
-	spec  plan.Source
-	marks *bookmarks
-	log   *slog.Logger
-	build func() (any, error) // a further instance, for a posting source that returned
+	path   *logPath
+	spec   plan.Source
+	marks  *bookmarks
+	policy *policy // spec.source.message
+	own    *Stream // of messages whose driver names no stream
+	log    *slog.Logger
+	build  func() (any, error) // a further instance, for a posting source that returned
 
 	mu       sync.Mutex // protects what follows
 	driver   any        // the instance that runs
@@ -40,6 +42,7 @@ type sourceRunner struct {
 func newSourceRunner(l *logPath, p *plan.Plan, marks *bookmarks, driver any, build func() (any, error)) *sourceRunner {
 	r := &sourceRunner{
 		path: l, spec: p.Source, marks: marks, driver: driver, build: build, log: l.log,
+		policy: newPolicy(p.Source.Message), own: &Stream{Attrs: commonAttrs(p)},
 		state: report.Opening, done: make(chan struct{}),
 	}
 	r.stopping, r.exit = context.WithCancel(context.Background())

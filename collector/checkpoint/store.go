@@ -229,11 +229,19 @@ func (n *Namespace) Put(key string, value []byte, w Saver) {
 }
 
 // Delete forgets key.
-func (n *Namespace) Delete(key string) {
-	n.store.mu.Lock()
+func (n *Namespace) Delete(key string) { n.delete(key) }
+
+// DeleteThen forgets key and tells w once that is on disk.
+func (n *Namespace) DeleteThen(key string, w Saver) { n.delete(key, w) }
+
+func (n *Namespace) delete(key string, w ...Saver) {
+	s := n.store
+	s.mu.Lock()
 	n.deleteLocked(key)
-	n.store.mu.Unlock()
-	n.store.signal()
+	s.waiting = append(s.waiting, w...)
+	s.busy = s.busy || len(w) > 0
+	s.mu.Unlock()
+	s.signal()
 }
 
 func (n *Namespace) deleteLocked(key string) {

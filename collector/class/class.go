@@ -80,6 +80,19 @@ type Footprint struct {
 	// LocalOnly says that the class makes sense on a laptop or in a tenant collector
 	// only: it is refused on agents (stdout would feed the agents their own output).
 	LocalOnly bool `json:"localOnly,omitempty"`
+	// Ports are where the class listens. The planner makes container ports and a Service of
+	// those whose option is set.
+	Ports []Port `json:"ports,omitempty"`
+}
+
+// A Port is where a class listens, when its option of type int is not 0.
+type Port struct {
+	Name     string `json:"name"`     // of the container's and the Service's port
+	Protocol string `json:"protocol"` // TCP or UDP
+	// Option names the option that holds the port number in the pod.
+	Option string `json:"option"`
+	// Service is the port of the Service unless spec.collector.service says otherwise.
+	Service int32 `json:"service"`
 }
 
 // A Class is one driver's description.
@@ -90,7 +103,9 @@ type Class struct {
 	Placement   Placement `json:"placement,omitempty"`
 	Description string    `json:"description"`
 	Footprint   Footprint `json:"footprint,omitzero"`
-	Options     []Option  `json:"options,omitempty"`
+	// Flags are the runtime switches a source class takes, in syslog-ng's names.
+	Flags   []string `json:"flags,omitempty"`
+	Options []Option `json:"options,omitempty"`
 }
 
 // ObjectName is the name of the DriverClass object: class and role, because one class

@@ -38,6 +38,13 @@ type Setup struct {
 
 // A Recorder is the Env of an instance under test and what the instance told it.
 type Recorder struct {
+	// Flags, Message and Level are the fields of Env of these names. Set them before New.
+	Flags   []string
+	Message plan.Message
+	Level   string
+	// Persist is the Env's; it may be handed to the next recorder.
+	Persist *Persist
+
 	mu     sync.Mutex // protects following
 	counts map[string]int
 	lost   map[string]int64
@@ -46,7 +53,7 @@ type Recorder struct {
 
 // NewRecorder makes a recorder without saved bookmarks.
 func NewRecorder() *Recorder {
-	return &Recorder{counts: map[string]int{}, lost: map[string]int64{}, saved: map[string][]byte{}}
+	return &Recorder{counts: map[string]int{}, lost: map[string]int64{}, saved: map[string][]byte{}, Persist: &Persist{}}
 }
 
 // Env is what the collector would lend to the instance.
@@ -56,6 +63,11 @@ func (r *Recorder) Env(t testing.TB, outputDir string) collector.Env {
 		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Count:     r.count,
 		Lost:      r.book,
+		Common:    []collector.Attr{{Name: "logsource", Value: "shop/hello"}},
+		Flags:     r.Flags,
+		Message:   r.Message,
+		Level:     r.Level,
+		Persist:   r.Persist,
 		Bookmarks: r,
 		OutputDir: outputDir,
 	}

@@ -18,14 +18,18 @@ import (
 //
 //	{"time":"2026-11-23T08:00:00.5Z","message":"hello","stream":"stdout","kubernetes":{…}}
 //
-// The time is RFC 3339 in UTC with up to nine digits of fraction. Then come the record's
-// variant attributes and the stream's, groups as nested objects. Bytes of the message
+// The time is RFC 3339 in UTC with up to nine digits of fraction. Then comes what the
+// message carries itself (fields.go), then the record's variant attributes and the
+// stream's, groups as nested objects: no message can carry a name that the stream gives. Bytes of the message
 // that are not UTF-8 become U+FFFD, so that a line is always valid JSON.
 func Append(dst []byte, b *collector.Batch, i int) []byte {
 	dst = append(dst, `{"time":"`...)
 	dst = appendTime(dst, b.UnixNano(i))
 	dst = append(dst, `","message":`...)
 	dst = appendString(dst, b.Body(i))
+	if f, ok := b.Fields(i); ok {
+		dst = appendFields(dst, &f)
+	}
 	dst = append(dst, b.Stream().Encoded(&attributes, b.Variant(i))...)
 	return append(dst, '}', '\n')
 }
@@ -67,7 +71,10 @@ func appendAttrs(dst []byte, attrs []collector.Attr) []byte {
 
 func appendAttr(dst []byte, a collector.Attr) []byte {
 	dst = append(appendString(dst, []byte(a.Name)), ':')
-	if a.Group == nil {
+	switch {
+	case a.List != nil:
+		return appendList(dst, a.List)
+	case a.Group == nil:
 		return appendString(dst, []byte(a.Value))
 	}
 	dst = append(dst, '{')
@@ -78,6 +85,17 @@ func appendAttr(dst []byte, a collector.Attr) []byte {
 		dst = appendAttr(dst, m)
 	}
 	return append(dst, '}')
+}
+
+func appendList(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, v := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, []byte(v))
+	}
+	return append(dst, ']')
 }
 
 // appendString writes s as a JSON string. Runs that need no escape are copied whole.

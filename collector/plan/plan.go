@@ -46,7 +46,15 @@ type Plan struct {
 	Select        *Select       `json:"select,omitempty"`
 	Destinations  []Destination `json:"destinations"`
 	ShutdownGrace Duration      `json:"shutdownGrace"`
+	// Level is what an ack means: Fast or EndToEnd; empty means EndToEnd.
+	Level string `json:"level,omitempty"`
 }
+
+// Levels of delivery: what it takes until a message counts as acked.
+const (
+	Fast     = "Fast"     // it is in the queue of every destination, in memory
+	EndToEnd = "EndToEnd" // every required destination has confirmed it
+)
 
 // LogSource names the object the plan was made from.
 type LogSource struct {
@@ -78,6 +86,22 @@ type Source struct {
 	Window           Window   `json:"window"`
 	PersistName      string   `json:"persistName"`
 	StartAt          string   `json:"startAt,omitempty"` // Beginning or End
+	Message          Message  `json:"message,omitzero"`
+}
+
+// Message is what is done to every message of a source. syslog-ng: default-facility,
+// default-severity, keep-hostname, host-override, program-override, tags, time-zone.
+type Message struct {
+	// DefaultPriority is the PRI of messages that have none, 0 to 191.
+	DefaultPriority *int `json:"defaultPriority,omitempty"`
+	// KeepHostname keeps the host that a message names; otherwise it is that of the peer.
+	KeepHostname    bool     `json:"keepHostname,omitempty"`
+	HostOverride    string   `json:"hostOverride,omitempty"`
+	ProgramOverride string   `json:"programOverride,omitempty"`
+	Tags            []string `json:"tags,omitempty"`
+	// TimeZone is that of stamps which name none: an IANA name or an offset such as
+	// +02:00; empty means UTC.
+	TimeZone string `json:"timeZone,omitempty"`
 }
 
 // A SecretOption fills an option from a key of a Secret. The collector finds the value

@@ -361,7 +361,7 @@ func (c *container) describe() {
 		return
 	}
 	c.restart = c.cur.restart
-	c.stream = newStream(c.pod, c.name, c.restart, c.t.env.Node.Name, c.meta)
+	c.stream = newStream(c.pod, c.name, c.restart, c.t.env.Node.Name, c.meta, collector.TagAttrs(c.t.env.Message))
 }
 
 // setWaiting asks for another look when the pod cache changes.

@@ -11,7 +11,7 @@ import (
 
 // newStream says what the lines of one run of a container have in common. pod is nil
 // when nothing is known of it but its directory.
-func newStream(p *podDir, container string, restart int, node string, pod *collector.Pod) *collector.Stream {
+func newStream(p *podDir, container string, restart int, node string, pod *collector.Pod, tags []collector.Attr) *collector.Stream {
 	group := []collector.Attr{
 		{Name: "namespace", Value: p.namespace},
 		{Name: "pod", Value: p.podName},
@@ -29,7 +29,7 @@ func newStream(p *podDir, container string, restart int, node string, pod *colle
 		group = append(group, podAttrs(pod)...)
 	}
 	return &collector.Stream{
-		Attrs:    []collector.Attr{{Name: "kubernetes", Group: group}},
+		Attrs:    append([]collector.Attr{{Name: "kubernetes", Group: group}}, tags...),
 		Variants: streamVariants,
 	}
 }

@@ -46,7 +46,7 @@ func newSource(o Options, env collector.Env) (collector.Source, error) {
 	}
 	return &source{
 		opts:   o,
-		stream: &collector.Stream{Attrs: []collector.Attr{{Name: "logsource", Value: env.LogSource.String()}}},
+		stream: &collector.Stream{Attrs: env.Common},
 	}, nil
 }
 

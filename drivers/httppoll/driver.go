@@ -66,7 +66,7 @@ func newFetcher(o Options, env collector.Env) (collector.Fetcher, error) {
 	return &fetcher{
 		opts: o, env: env, url: u, headers: headers, creds: creds,
 		tls:    httpclient.TLS{CA: o.CA, InsecureSkipVerify: o.InsecureSkipVerify},
-		stream: &collector.Stream{Attrs: []collector.Attr{{Name: "logsource", Value: env.LogSource.String()}}},
+		stream: &collector.Stream{Attrs: env.Common},
 	}, nil
 }
 
