@@ -14,7 +14,7 @@ import (
 // A Problem is one thing that is wrong with the options of a source or a destination. It
 // never holds a value: what was put into the wrong option may be a secret.
 type Problem struct {
-	// Option is the name of the option.
+	// Option is the name of the option, empty when it is about something else.
 	Option string
 	// Field is where it stands: options.url or secretOptions[token].
 	Field string

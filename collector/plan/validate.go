@@ -17,7 +17,7 @@ func (p *Plan) Validate(catalog class.Catalog) error {
 	if p.LogSource.UID == "" || p.LogSource.Name == "" {
 		return errors.New("plan names no LogSource")
 	}
-	errs := []error{p.validateSource(catalog)}
+	errs := []error{p.validateSource(catalog), p.validateLevel()}
 	seen := map[string]bool{}
 	for _, d := range p.Destinations {
 		if seen[d.Name] {
@@ -44,7 +44,32 @@ func (p *Plan) validateSource(catalog class.Catalog) error {
 	if p.Source.TimeReopen <= 0 || p.Source.FetchNoDataDelay < 0 {
 		return fmt.Errorf("%s: timeReopen must be positive and fetchNoDataDelay not negative", at)
 	}
-	return checkOptions(at, c, p.Source.Options, p.Source.SecretOptions)
+	return errors.Join(
+		checkOptions(at, c, p.Source.Options, p.Source.SecretOptions),
+		joined(at, c.CheckFlags(p.Source.Flags)),
+		p.Source.Message.validate(at+".message"),
+	)
+}
+
+func (p *Plan) validateLevel() error {
+	if !slices.Contains([]string{"", Fast, EndToEnd}, p.Level) {
+		return fmt.Errorf("spec.delivery.level: %q is none of Fast, EndToEnd", p.Level)
+	}
+	return nil
+}
+
+// maxPRI is local7.debug (RFC 5424 §6.2.1).
+const maxPRI = 191
+
+func (m Message) validate(at string) error {
+	var errs []error
+	if n := m.DefaultPriority; n != nil && (*n < 0 || *n > maxPRI) {
+		errs = append(errs, fmt.Errorf("%s: the default priority %d is not from 0 to %d", at, *n, maxPRI))
+	}
+	if _, err := m.Location(); err != nil {
+		errs = append(errs, fmt.Errorf("%s.timeZone: %w", at, err))
+	}
+	return errors.Join(errs...)
 }
 
 func (d Destination) validate(catalog class.Catalog) error {
@@ -85,8 +110,12 @@ func checkOptions(at string, c *class.Class, raw json.RawMessage, secrets []Secr
 	for i, s := range secrets {
 		names[i] = s.Option
 	}
+	return joined(at, c.Check(options, names))
+}
+
+func joined(at string, problems []class.Problem) error {
 	var errs []error
-	for _, problem := range c.Check(options, names) {
+	for _, problem := range problems {
 		errs = append(errs, fmt.Errorf("%s.%s: %s", at, problem.Field, problem.Message))
 	}
 	return errors.Join(errs...)
