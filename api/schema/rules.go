@@ -54,6 +54,13 @@ var twins = func() map[string]func(self any) bool {
 		"self.required || self.onFull != 'Suspend'": func(self any) bool {
 			return at(self, "required") == true || text(self, "onFull") != "Suspend"
 		},
+		"!('no-hostname' in self && 'expect-hostname' in self)":                  notBoth("no-hostname", "expect-hostname"),
+		"!('store-legacy-msghdr' in self && 'dont-store-legacy-msghdr' in self)": notBoth("store-legacy-msghdr", "dont-store-legacy-msghdr"),
+		"self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))": func(self any) bool {
+			ports, _ := at(self, "ports").([]any)
+			return text(self, "type") != "ClusterIP" || !slices.ContainsFunc(ports, func(p any) bool { return at(p, "nodePort") != nil })
+		},
+		"self != 'status'": func(self any) bool { return self != "status" },
 		"self.all(k, !k.startsWith('logsource.dev/'))":                                        noKeyUnder("logsource.dev/"),
 		"self.all(k, !k.startsWith('logsource.dev/') && !k.startsWith('app.kubernetes.io/'))": noKeyUnder("logsource.dev/", "app.kubernetes.io/"),
 		"''.matches(self) || !''.matches(self)": func(self any) bool {
@@ -110,6 +117,14 @@ func noKeyUnder(prefixes ...string) func(any) bool {
 			}
 		}
 		return true
+	}
+}
+
+// notBoth says that a list does not hold both.
+func notBoth(a, b string) func(any) bool {
+	return func(self any) bool {
+		list, _ := self.([]any)
+		return !slices.Contains(list, any(a)) || !slices.Contains(list, any(b))
 	}
 }
 

@@ -58,6 +58,12 @@ type DriverClassSpec struct {
 	// Footprint is what the class needs of its pod.
 	// +optional
 	Footprint *DriverFootprint `json:"footprint,omitempty"`
+	// Flags are the runtime switches that a source class takes, in the names of syslog-ng.
+	// Empty means no-parse.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Flags []Flag `json:"flags,omitempty"`
 	// Options the class takes.
 	// +listType=map
 	// +listMapKey=name
@@ -80,6 +86,32 @@ type DriverFootprint struct {
 	// LocalOnly says that the class is refused on agents.
 	// +optional
 	LocalOnly bool `json:"localOnly,omitempty"`
+	// Ports are where the class listens.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	Ports []DriverPort `json:"ports,omitempty"`
+}
+
+// A DriverPort is where a class listens, when its option is above 0.
+type DriverPort struct {
+	// Name of the port of the container and of the Service.
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9]|-[a-z0-9])*$`
+	// +kubebuilder:validation:XValidation:rule="self != 'status'",message="status is the port at which every collector reports: choose another name"
+	Name string `json:"name"`
+	// Protocol of the port.
+	// +kubebuilder:validation:Enum=TCP;UDP
+	Protocol string `json:"protocol"`
+	// Option names the option, of type int, that holds the port number in the pod.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Option string `json:"option"`
+	// Service is the port of the Service, unless a LogSource says otherwise.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Service int32 `json:"service"`
 }
 
 // A DriverOption is one setting of a class.

@@ -67,6 +67,10 @@ type LogSourceSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Destinations []DestinationSpec `json:"destinations"`
 
+	// Delivery says what it takes until a message counts as delivered.
+	// +optional
+	Delivery *DeliverySpec `json:"delivery,omitempty"`
+
 	// Collector shapes the pods that run this source. Agents, which run the classes of
 	// placement Node, are shaped by the Helm values instead.
 	// +optional
@@ -100,11 +104,18 @@ type SourceSpec struct {
 	// +optional
 	SecretOptions []SecretOption `json:"secretOptions,omitempty"`
 
-	// Flags are the runtime switches of the source.
+	// Flags are the runtime switches of the source, in the names of syslog-ng: flags(). A
+	// class takes those of its DriverClass; one that lists none takes no-parse.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="!('no-hostname' in self && 'expect-hostname' in self)",message="no-hostname and expect-hostname contradict each other: keep one of them"
+	// +kubebuilder:validation:XValidation:rule="!('store-legacy-msghdr' in self && 'dont-store-legacy-msghdr' in self)",message="store-legacy-msghdr and dont-store-legacy-msghdr contradict each other: keep one of them"
 	// +optional
 	Flags []Flag `json:"flags,omitempty"`
+
+	// Message is what is done to every message of this source.
+	// +optional
+	Message *MessageSpec `json:"message,omitempty"`
 
 	// TimeReopen is the wait before a source that lost its connection is opened again.
 	// Unset means 1s, which is what syslog-ng does.
@@ -145,11 +156,65 @@ type SourceSpec struct {
 	StartAt string `json:"startAt,omitempty"`
 }
 
-// A Flag is a runtime switch of a source. no-parse takes a message as it is; it is what
-// every class of this release does.
+// A Flag is a runtime switch of a source: how its messages are parsed. The list is that of
+// syslog-ng's threaded sources.
 //
-// +kubebuilder:validation:Enum=no-parse
+// +kubebuilder:validation:Enum=no-parse;check-hostname;syslog-protocol;assume-utf8;validate-utf8;sanitize-utf8;no-multi-line;store-legacy-msghdr;dont-store-legacy-msghdr;store-raw-message;expect-hostname;no-hostname;guess-timezone;no-header;no-rfc3164-fallback
 type Flag string
+
+// MessageSpec is what is done to every message of a source.
+type MessageSpec struct {
+	// DefaultFacility is the facility of messages that have no priority. When only the
+	// severity is set it is user (syslog-ng: default-facility).
+	// +kubebuilder:validation:Enum=kern;user;mail;daemon;auth;syslog;lpr;news;uucp;cron;authpriv;ftp;ntp;security;console;solaris-cron;local0;local1;local2;local3;local4;local5;local6;local7
+	// +optional
+	DefaultFacility string `json:"defaultFacility,omitempty"`
+	// DefaultSeverity is the severity of messages that have no priority. When only the
+	// facility is set it is notice (syslog-ng: default-severity, default-level).
+	// +kubebuilder:validation:Enum=emerg;alert;crit;err;warning;notice;info;debug
+	// +optional
+	DefaultSeverity string `json:"defaultSeverity,omitempty"`
+	// KeepHostname keeps the host that a message names. Otherwise it is replaced by that of
+	// the peer that sent it (syslog-ng: keep-hostname).
+	// +optional
+	KeepHostname bool `json:"keepHostname,omitempty"`
+	// HostOverride is the host of every message (syslog-ng: host-override).
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[!-~]+$`
+	// +optional
+	HostOverride string `json:"hostOverride,omitempty"`
+	// ProgramOverride is the program of every message (syslog-ng: program-override).
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[!-~]+$`
+	// +optional
+	ProgramOverride string `json:"programOverride,omitempty"`
+	// Tags are added to every message; one has printable characters other than a comma
+	// (syslog-ng: tags).
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^[!-+.-~-]+$`
+	// +optional
+	Tags []string `json:"tags,omitempty"`
+	// TimeZone is that of stamps which name none: an IANA name such as Europe/Budapest, or
+	// an offset such as +02:00. Unset means UTC (syslog-ng: time-zone).
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^([A-Za-z][A-Za-z0-9_+/-]*|[+-](0[0-9]|1[0-4]):[0-5][0-9])$`
+	// +optional
+	TimeZone string `json:"timeZone,omitempty"`
+}
+
+// DeliverySpec is a promise of delivery.
+type DeliverySpec struct {
+	// Level is what it takes until a message counts as acked. EndToEnd: every required
+	// destination has confirmed it. Fast: it is in the queue of every destination, in
+	// memory; a source that is pushed to answers at once, and a collector that crashes
+	// loses what it holds.
+	// +kubebuilder:default=EndToEnd
+	// +kubebuilder:validation:Enum=Fast;EndToEnd
+	// +optional
+	Level string `json:"level,omitempty"`
+}
 
 // A SecretOption fills one option from a key of a Secret.
 type SecretOption struct {
@@ -361,6 +426,10 @@ type CollectorSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('10m')",message="must be a duration from 0s to 10m, such as 250ms, 10s or 1h30m"
 	// +optional
 	ShutdownGrace *Duration `json:"shutdownGrace,omitempty"`
+	// Service is how the ports of a class that listens are reached. Unset means a ClusterIP
+	// Service with the port numbers of the class.
+	// +optional
+	Service *ServiceSpec `json:"service,omitempty"`
 	// PodLabels are added to the pods.
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/') && !k.startsWith('app.kubernetes.io/'))",message="labels of logsource.dev and app.kubernetes.io are set by the manager: choose another name"
@@ -380,6 +449,46 @@ type CollectorSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// ServiceSpec shapes the Service of a class that listens.
+//
+// +kubebuilder:validation:XValidation:rule="self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))",message="a Service of type ClusterIP has no nodePort: set type to NodePort or LoadBalancer, or remove nodePort"
+type ServiceSpec struct {
+	// Type of the Service, as Kubernetes knows it.
+	// +kubebuilder:default=ClusterIP
+	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+	// +optional
+	Type string `json:"type,omitempty"`
+	// Ports give ports other numbers than those of the class. One that is not listed keeps
+	// its number.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	Ports []ServicePort `json:"ports,omitempty"`
+	// Annotations of the Service, such as those that a load balancer reads.
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('logsource.dev/'))",message="annotations of logsource.dev are set by the manager: choose another name"
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// A ServicePort gives one port of the class other numbers.
+type ServicePort struct {
+	// Name of the port, as the class calls it; `collector drivers CLASS` lists them.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=15
+	Name string `json:"name"`
+	// Port of the Service.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+	// NodePort on every node. Unset lets Kubernetes choose.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +optional
+	NodePort *int32 `json:"nodePort,omitempty"`
 }
 
 // StorageSpec is where a tenant collector keeps positions.
