@@ -5,6 +5,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // the image has no zone database, and a LogSource may name a time zone
 
 	"github.com/logsource/operator/cmd/collector/cli"
 	"github.com/logsource/operator/drivers"

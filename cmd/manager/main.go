@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // the image has no zone database, and a LogSource may name a time zone
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"

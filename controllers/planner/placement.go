@@ -83,6 +83,7 @@ func (p *planning) checkNodeCollector(k *class.Class) {
 	}{
 		{"resources", c.Resources != nil},
 		{"storage", c.Storage != nil},
+		{"service", c.Service != nil},
 		{"podLabels", len(c.PodLabels) > 0},
 		{"podAnnotations", len(c.PodAnnotations) > 0},
 		{"nodeSelector", len(c.NodeSelector) > 0},
@@ -116,4 +117,17 @@ func (p *planning) shutdownGrace() plan.Duration {
 		return plan.DefaultShutdownGrace
 	}
 	return p.duration(p.spec.Child("collector", "shutdownGrace"), p.want.Collector.ShutdownGrace, plan.DefaultShutdownGrace)
+}
+
+// level is empty for EndToEnd, so that a collector of an earlier release still reads the
+// plans of those who ask for nothing new.
+func (p *planning) level() string {
+	if p.want.Delivery == nil {
+		return ""
+	}
+	level := p.oneOf(p.spec.Child("delivery", "level"), p.want.Delivery.Level, plan.EndToEnd, plan.Fast)
+	if level == plan.EndToEnd {
+		return ""
+	}
+	return level
 }

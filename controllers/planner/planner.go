@@ -151,7 +151,7 @@ func (p *planning) plan() *plan.Plan {
 	if k != nil {
 		p.checkPlacement(k)
 	}
-	return &plan.Plan{
+	out := &plan.Plan{
 		Version:       plan.Version,
 		LogSource:     p.id,
 		Paused:        p.want.Paused,
@@ -159,5 +159,10 @@ func (p *planning) plan() *plan.Plan {
 		Select:        p.selection(k),
 		Destinations:  p.destinations(k),
 		ShutdownGrace: p.shutdownGrace(),
+		Level:         p.level(),
 	}
+	if k != nil {
+		p.checkPorts(k, out.Source.Options)
+	}
+	return out
 }

@@ -35,6 +35,18 @@ var catalog = class.NewCatalog(
 		}},
 	&class.Class{Name: "generate", Role: class.Source, Lifecycle: class.PostingSource, Placement: class.Scaled,
 		Options: []class.Option{{Name: "rate", Type: class.Int, Default: json.RawMessage(`1`), Minimum: ptr(int64(1)), Maximum: ptr(int64(9007199254740993))}}},
+	&class.Class{Name: "listen", Role: class.Source, Lifecycle: class.PostingSource, Placement: class.Scaled,
+		Flags: []string{"no-parse", "no-header", "expect-hostname", "no-hostname", "store-legacy-msghdr", "dont-store-legacy-msghdr"},
+		Footprint: class.Footprint{Ports: []class.Port{
+			{Name: "tcp", Protocol: "TCP", Option: "tcpPort", Service: 601},
+			{Name: "udp", Protocol: "UDP", Option: "udpPort", Service: 514},
+			{Name: "tls", Protocol: "TCP", Option: "tlsPort", Service: 6514},
+		}},
+		Options: []class.Option{
+			{Name: "tcpPort", Type: class.Int, Default: json.RawMessage(`5514`)},
+			{Name: "udpPort", Type: class.Int, Default: json.RawMessage(`5514`)},
+			{Name: "tlsPort", Type: class.Int, Default: json.RawMessage(`0`)},
+		}},
 	&class.Class{Name: "stdout", Role: class.Destination, Footprint: class.Footprint{LocalOnly: true}},
 	&class.Class{Name: "http", Role: class.Destination, Options: []class.Option{
 		{Name: "url", Type: class.URL, Required: true},

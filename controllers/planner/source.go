@@ -42,28 +42,28 @@ func (p *planning) source(k *class.Class) plan.Source {
 		Class:            s.Class,
 		Options:          p.options(path, k, s.Options, s.SecretOptions),
 		SecretOptions:    p.secretOptions(path.Child("secretOptions"), s.SecretOptions),
-		Flags:            p.flags(path.Child("flags"), s.Flags),
+		Flags:            p.flags(path, k, s.Flags),
 		TimeReopen:       reopen,
 		FetchNoDataDelay: p.duration(path.Child("fetchNoDataDelay"), s.FetchNoDataDelay, reopen),
 		OnRunExit:        p.oneOf(path.Child("onRunExit"), s.OnRunExit, "Restart", "Stop"),
 		Window:           p.window(path.Child("window"), s.Window),
 		PersistName:      p.persistName(path.Child("persistName")),
 		StartAt:          p.oneOf(path.Child("startAt"), s.StartAt, "Beginning", "End"),
+		Message:          p.message(path.Child("message"), s.Message),
 	}
 }
 
-func (p *planning) flags(path *field.Path, flags []v1alpha1.Flag) []string {
+// flags are held to what the class takes.
+func (p *planning) flags(path *field.Path, k *class.Class, flags []v1alpha1.Flag) []string {
 	var out []string
-	seen := map[v1alpha1.Flag]bool{}
-	for i, f := range flags {
-		if f != "no-parse" {
-			p.fail(v1alpha1.ReasonInvalidSpec, field.NotSupported(path.Index(i), f, []string{"no-parse"}))
-		}
-		if seen[f] {
-			p.fail(v1alpha1.ReasonInvalidSpec, field.Duplicate(path.Index(i), f))
-		}
-		seen[f] = true
+	for _, f := range flags {
 		out = append(out, string(f))
+	}
+	if k == nil {
+		return out
+	}
+	for _, problem := range k.CheckFlags(out) {
+		p.fail(v1alpha1.ReasonInvalidSpec, field.Invalid(path.Child(problem.Field), field.OmitValueType{}, problem.Message))
 	}
 	return out
 }
