@@ -88,6 +88,7 @@ type Batch struct {
 
 	// set by the log path while the batch is on the way
 	marks        *bookmarks   // where the bookmark is saved
+	commit       *committer   // told of it afterwards; may be nil
 	seq          uint64       // place in the tracker
 	acked        bool         // guarded by the tracker
 	windowed     bool         // took the window and gives it back
@@ -184,6 +185,7 @@ func (b *Batch) reset(s *Stream, maxMessages, maxBytes int) {
 	b.stream, b.buf, b.recs = s, b.buf[:0], b.recs[:0]
 	b.more, b.fields, b.policy = b.more[:0], b.fields[:0], nil
 	b.bookmarkKey, b.bookmark, b.marks, b.onAck = "", b.bookmark[:0], nil, nil
+	b.commit = nil
 	b.maxMessages, b.maxBytes = maxMessages, maxBytes
 }
 

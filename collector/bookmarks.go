@@ -16,7 +16,6 @@ type bookmarks struct {
 
 	mu     sync.Mutex
 	latest map[string][]byte // the newest posted value per key
-	commit *committer        // of the running instance, when it is a Committer
 }
 
 func newBookmarks(disk *checkpoint.Namespace, name string, saved func(*Batch)) *bookmarks {
@@ -83,14 +82,9 @@ type savedBatch Batch
 // Saved is called by the store, in order, after the fsync.
 func (s *savedBatch) Saved() {
 	b := (*Batch)(s)
-	b.marks.mu.Lock()
-	c := b.marks.commit
-	b.marks.mu.Unlock()
-	if c != nil {
-		c.push(b)
-		return
+	if b.commit == nil || !b.commit.push(b) {
+		b.marks.saved(b)
 	}
-	b.marks.saved(b)
 }
 
 // A committer tells a driver its saved bookmarks, in order, from a goroutine of its own,
@@ -113,11 +107,17 @@ func startCommitter(driver Committer, failed func(error)) *committer {
 	return c
 }
 
-func (c *committer) push(b *Batch) {
+// push takes the batch, false once the instance has ended: its bookmark is saved, and
+// there is nobody to tell.
+func (c *committer) push(b *Batch) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
 	c.pending = append(c.pending, b)
 	c.some.Signal()
-	c.mu.Unlock()
+	return true
 }
 
 // stop tells what is pending and ends the goroutine.

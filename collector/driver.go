@@ -61,8 +61,13 @@ type (
 	Initer interface {
 		Init(ctx context.Context) error
 	}
-	// A Deiniter is called once after everything else.
+	// A Deiniter is called once when everything else has ended, not after an Init that
+	// failed: that has cleaned up after itself.
 	Deiniter interface{ Deinit() }
+	// A Finalizer is called last: after Deinit or a failed Init, and when a changed plan
+	// replaces the instance, after the Init of the new one. syslog-ng: finalize. Sources
+	// only.
+	Finalizer interface{ Finalize() }
 	// A Suspender is told inside Post that the window is full, and from another goroutine
 	// that it is open again. Posting in between drops the batch, counted.
 	Suspender interface {

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sort"
 	"strings"
@@ -43,6 +44,7 @@ type Engine struct {
 	stopped bool
 	applied bool
 	work    sync.WaitGroup // plans being applied
+	halt    context.CancelFunc
 }
 
 // running is a log path and the plans on their way to it.
@@ -50,17 +52,27 @@ type running struct {
 	path *logPath
 	plan *plan.Plan // the newest one asked for
 
-	failed bool // plan could not be built; the path runs an older one
+	failed bool        // plan could not be built; the path runs an older one
+	again  *time.Timer // tries a plan whose source did not start once more; nil when none does
+	wait   time.Duration
 }
+
+// A plan whose source did not start is tried again after retryPlanMin, then twice that, up
+// to retryPlanMax: each try stops the old source for a moment.
+const (
+	retryPlanMin = time.Minute
+	retryPlanMax = 15 * time.Minute
+)
 
 // NewEngine makes an engine that runs nothing yet.
 func NewEngine(o Options) *Engine {
 	if o.Secrets == nil {
 		o.Secrets = func(plan.LogSource) Secrets { return noSecrets }
 	}
+	stopping, halt := context.WithCancel(context.Background())
 	return &Engine{
-		opts: o, catalog: o.Registry.Catalog(), started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
-		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log},
+		opts: o, halt: halt, catalog: o.Registry.Catalog(), started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
+		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log, stopping: stopping},
 	}
 }
 
@@ -88,6 +100,7 @@ func (e *Engine) Apply(plans []*plan.Plan, refused ...report.Refused) {
 	}
 	for uid, r := range e.paths {
 		if !wanted[uid] {
+			r.cancelRetry()
 			delete(e.paths, uid)
 			e.work.Go(func() { e.retire(uid, r) })
 		}
@@ -116,8 +129,31 @@ func (e *Engine) applyLocked(p *plan.Plan) {
 		r = &running{path: newLogPath(e.env, p)}
 		e.paths[uid] = r
 	}
-	r.plan, r.failed = p, false
+	r.plan, r.failed, r.wait = p, false, 0
+	r.cancelRetry()
 	e.work.Go(func() { e.applyOne(r, p) })
+}
+
+func (r *running) cancelRetry() {
+	if r.again != nil {
+		r.again.Stop()
+		r.again = nil
+	}
+}
+
+// retryLocked tries p again later unless another plan comes first.
+func (e *Engine) retryLocked(r *running, p *plan.Plan) {
+	if e.stopped || r.plan != p {
+		return
+	}
+	r.wait = min(max(2*r.wait, retryPlanMin), retryPlanMax)
+	r.again = time.AfterFunc(r.wait, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !e.stopped && r.plan == p && e.paths[p.LogSource.UID] == r {
+			e.work.Go(func() { e.applyOne(r, p) })
+		}
+	})
 }
 
 // refuseLocked shows a plan that is not run; a new reason is logged.
@@ -138,10 +174,14 @@ func (e *Engine) applyOne(r *running, p *plan.Plan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err == nil {
+		r.failed = false
 		delete(e.refused, p.LogSource.UID)
 		return
 	}
 	r.failed = true
+	if errors.Is(err, errNotStarted) {
+		e.retryLocked(r, p)
+	}
 	e.refuseLocked(report.Refused{UID: p.LogSource.UID, Generation: p.LogSource.Generation, Error: err.Error()})
 }
 
@@ -177,8 +217,10 @@ func (e *Engine) Wait() { e.work.Wait() }
 func (e *Engine) Stop(ctx context.Context) {
 	e.mu.Lock()
 	e.stopped = true
+	e.halt()
 	paths := make([]*running, 0, len(e.paths))
 	for _, r := range e.paths {
+		r.cancelRetry()
 		paths = append(paths, r)
 	}
 	e.mu.Unlock()

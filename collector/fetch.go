@@ -10,15 +10,14 @@ import (
 // runFetcher is the fetcher loop: the table in doc.go, row by row.
 func (r *sourceRunner) runFetcher(f Fetcher) {
 	defer deinitDriver(f)
-	if err := initDriver(r.stopping, f); err != nil {
-		r.set(report.Failed, "init: "+firstLine(err))
-		<-r.stopping.Done()
-		return
-	}
-	defer r.useCommitter(f)()
+	commit, stopCommitter := r.useCommitter(f)
+	defer stopCommitter()
 	defer r.closeFetcher(f) // once more, also when it was never opened
-	for r.openFetcher(f) {
-		if !r.fetchUntilReopen(f) {
+	for first := true; r.openFetcher(f); first = false {
+		if !first && r.path.window.awaitOpen(r.stopping) != nil { // only the first fetch is not gated by the window
+			return
+		}
+		if !r.fetchUntilReopen(f, commit) {
 			return
 		}
 	}
@@ -45,9 +44,10 @@ func (r *sourceRunner) openFetcher(f Fetcher) bool {
 
 // fetchUntilReopen fetches until the connection has to be opened again (true) or the
 // source stops (false).
-func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
+func (r *sourceRunner) fetchUntilReopen(f Fetcher, c *committer) bool {
+	var spin spin
 	for r.stopping.Err() == nil {
-		n, err := r.fetchOnce(f)
+		n, err := r.fetchOnce(f, c)
 		if err == nil && n == 0 {
 			err = errors.New("fetch succeeded without a message")
 		}
@@ -57,8 +57,12 @@ func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
 			r.set(report.Fetching, "")
 		case errors.Is(err, ErrTryAgain):
 			r.path.events.add("try_again", 1)
+			if spin.again() {
+				r.set(report.Fetching, spins)
+			}
 			continue
 		case errors.Is(err, ErrNoData):
+			spin.end()
 			r.set(report.Idle, "")
 			if !sleep(r.stopping, r.spec.FetchNoDataDelay.D()) {
 				return false
@@ -73,7 +77,7 @@ func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
 			r.closeFetcher(f)
 			return r.waitToReopen(firstLine(err))
 		}
-		// only after a success: the first fetch is not gated by the window
+		spin.end()
 		if r.path.window.awaitOpen(r.stopping) != nil {
 			return false
 		}
@@ -83,15 +87,41 @@ func (r *sourceRunner) fetchUntilReopen(f Fetcher) bool {
 
 // fetchOnce lends a batch to one Fetch and queues what came of it, also when the stop
 // arrived meanwhile: a running fetch's result still counts.
-func (r *sourceRunner) fetchOnce(f Fetcher) (messages int, err error) {
-	b := r.lend(r.own)
+func (r *sourceRunner) fetchOnce(f Fetcher, c *committer) (messages int, err error) {
+	b := r.lend(r.own, c)
 	err = guard(func() error { return f.Fetch(r.stopping, b) })
 	messages = b.Len()
-	if postErr := r.path.post(r.stopping, b, true); postErr != nil {
+	if r.leftBehind.Load() {
+		return messages, r.drop(b, "left_behind", errLeftBehind)
+	}
+	if postErr := r.path.post(r.stopping, b, orOverrun); postErr != nil {
 		return messages, postErr
 	}
 	return messages, err
 }
+
+// spins is shown of a fetcher that answers TRY_AGAIN and nothing else for a second.
+const spins = "fetch answers TRY_AGAIN without a pause and spins: answer NO_DATA to wait for fetchNoDataDelay"
+
+// A spin is a row of TRY_AGAIN answers.
+type spin struct {
+	row   int
+	since time.Time
+}
+
+// again counts one more and says, once a second, that the row is long.
+func (s *spin) again() bool {
+	if s.row++; s.row == 1 {
+		s.since = time.Now()
+	}
+	if s.row%128 != 0 || time.Since(s.since) < time.Second { // the clock is not read every time
+		return false
+	}
+	s.since = time.Now()
+	return true
+}
+
+func (s *spin) end() { s.row = 0 }
 
 // note keeps the result of a fetch for the status, in the seed's words.
 func (r *sourceRunner) note(err error) {

@@ -38,6 +38,8 @@ type logPath struct {
 	outputs []*output
 	source  *sourceRunner
 	marks   *bookmarks
+	// draining are destinations that are no longer in the plan.
+	draining []*draining
 
 	posting sync.Mutex // orders tracker and queues; held while a batch enters them
 	hurry   atomic.Bool
@@ -60,6 +62,7 @@ type environment struct {
 	node     Node
 	output   string
 	log      *slog.Logger
+	stopping context.Context // ends when the engine stops: nobody waits for a grace any more
 }
 
 func newLogPath(env *environment, p *plan.Plan) *logPath {
@@ -94,6 +97,7 @@ func (l *logPath) stop(ctx context.Context) {
 	l.mu.Unlock()
 	if source != nil {
 		source.stopBy(ctx)
+		source.finalize()
 	}
 	for _, o := range outputs {
 		o.queue.close(true)
@@ -103,6 +107,7 @@ func (l *logPath) stop(ctx context.Context) {
 		wait.Go(func() { o.writer.finish(ctx) })
 	}
 	wait.Wait()
+	l.awaitDrained(ctx)
 	l.env.store.Flush()
 }
 
@@ -110,6 +115,9 @@ func (l *logPath) stop(ctx context.Context) {
 func (l *logPath) report() report.LogPath {
 	l.mu.Lock()
 	p, source, outputs := l.plan, l.source, l.outputs
+	for _, d := range l.draining {
+		outputs = append(outputs[:len(outputs):len(outputs)], d.output)
+	}
 	l.mu.Unlock()
 	use := l.window.usage()
 	r := report.LogPath{

@@ -41,4 +41,6 @@ func (p *pool) resize(limit int64) {
 }
 
 // footprint is what the batch holds in memory, with its records.
-func (b *Batch) footprint() int64 { return int64(cap(b.buf)) + 24*int64(cap(b.recs)) + 256 }
+func (b *Batch) footprint() int64 {
+	return int64(cap(b.buf)+cap(b.fields)) + 32*int64(cap(b.recs)) + 48*int64(cap(b.more)) + 256
+}

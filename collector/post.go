@@ -4,44 +4,55 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/logsource/operator/collector/plan"
 )
 
 // This file is the way of a batch through a log path: lent, posted, acked by the
 // destinations in any order, saved in one order, given back.
 
-// lend returns an empty batch with room for what the window allows now.
-func (r *sourceRunner) lend(s *Stream) *Batch {
-	l := r.path
-	messages, size := l.window.room(plan.DefaultBatchMessages, plan.DefaultBatchBytes)
-	b := l.pool.get()
-	b.reset(s, messages, int(size))
-	b.marks, b.policy = r.marks, r.policy
-	return b
-}
+// patience is how a post takes a window that has no room for its batch.
+type patience int
 
-// post queues b for every destination once the window has room for it. When ctx ends
-// first, b is given up, or, if forced, queued all the same: the window is then overrun by
-// that one batch.
-func (l *logPath) post(ctx context.Context, b *Batch, forced bool) error {
+const (
+	orGiveUp  patience = iota // wait; when ctx ends first the batch is not accepted
+	orOverrun                 // wait; when ctx ends first the window is overrun by this batch
+	atOnce                    // overrun it now
+)
+
+// post queues b for every destination once the window has room for it. A batch that is
+// not accepted is still the caller's.
+func (l *logPath) post(ctx context.Context, b *Batch, how patience) error {
 	n := b.Len()
 	if n == 0 && b.bookmarkKey == "" {
-		l.pool.put(b)
+		l.giveUp(b)
 		return nil
 	}
 	b.windowed = n > 0 && l.windowHolds()
 	if b.windowed {
-		if err := l.window.take(ctx, n, int64(b.Size())); err != nil {
-			if !forced {
-				l.pool.put(b)
-				return err
-			}
-			l.window.overrun(n, int64(b.Size()))
+		if err := l.takeWindow(ctx, n, int64(b.Size()), how); err != nil {
+			return err
 		}
 	}
 	l.enqueue(b)
 	return nil
+}
+
+func (l *logPath) takeWindow(ctx context.Context, messages int, bytes int64, how patience) error {
+	if how != atOnce {
+		err := l.window.take(ctx, messages, bytes)
+		if err == nil || how == orGiveUp {
+			return err
+		}
+	}
+	l.window.overrun(messages, bytes)
+	return nil
+}
+
+// giveUp takes back the memory of a batch that was not accepted.
+func (l *logPath) giveUp(b *Batch) {
+	if t, ok := b.onAck.(*tracked); ok {
+		t.forget()
+	}
+	l.pool.put(b)
 }
 
 // windowHolds says whether any destination makes the source wait.

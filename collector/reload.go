@@ -2,7 +2,9 @@ package collector
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -11,10 +13,11 @@ import (
 )
 
 // This file is how a log path takes over a new plan while it runs: build what differs,
-// stop what it replaces, start it on the queues that are there.
+// stop what it replaces, start it on the queues that are there. A source is stopped before
+// its successor is made, as in syslog-ng, so that two never share a port or a connection.
 
-// apply makes the path run the newest plan. When an instance of it cannot be built, the
-// path goes on as it was and the error says why.
+// apply makes the path run the newest plan. When an instance of it cannot be built, or the
+// new source does not start, the path goes on with the old plan and the error says why.
 func (l *logPath) apply(newest func() *plan.Plan) error {
 	l.applying.Lock()
 	defer l.applying.Unlock()
@@ -26,8 +29,8 @@ func (l *logPath) apply(newest func() *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	if next.source != nil || p.Paused {
-		l.stopSource()
+	if err := l.replaceSource(next.source, p.Paused); err != nil {
+		return err
 	}
 	l.window.resize(p.Source.Window.Messages, p.Source.Window.Bytes)
 	l.pool.resize(2 * p.Source.Window.Bytes)
@@ -35,15 +38,63 @@ func (l *logPath) apply(newest func() *plan.Plan) error {
 	l.fast.Store(p.Level == plan.Fast)
 	l.mu.Lock()
 	l.plan = p
-	if next.source != nil {
-		l.source = next.source
-	}
-	source := l.source
 	l.mu.Unlock()
 	if next.source != nil {
-		source.start()
+		next.source.release() // only now: what it posts goes to the new destinations
 	}
 	return nil
+}
+
+// replaceSource stops the source that runs, if the plan changes it, and makes next ready in
+// its place. When its Init fails, a fresh instance of the old plan runs again (syslog-ng:
+// the old configuration is initialized again). A first source, and one that replaces one
+// that could not start either, is tried again for ever instead.
+func (l *logPath) replaceSource(next *sourceRunner, paused bool) error {
+	if next == nil && !paused {
+		return nil
+	}
+	old := l.stopSource()
+	defer old.finalizeIfAny() // after the Init of the new one
+	l.setSource(next)
+	if next == nil {
+		return nil
+	}
+	if old == nil || !old.initialized.Load() {
+		next.start(true)
+		return nil
+	}
+	next.start(false)
+	select {
+	case err := <-next.first:
+		if err != nil {
+			return l.restoreSource(old.plan, err)
+		}
+	case <-l.env.stopping.Done(): // an Init that hangs is ended by the stop of the path
+	}
+	return nil
+}
+
+// errNotStarted is in the error of a plan whose source did not start.
+var errNotStarted = errors.New("the source did not start, the old one runs again")
+
+// restoreSource runs the old plan's source again because that of the new plan failed.
+func (l *logPath) restoreSource(old *plan.Plan, why error) error {
+	why = fmt.Errorf("spec.source: %w: %w", errNotStarted, why)
+	again, err := l.buildSource(old)
+	if err != nil {
+		l.setSource(nil)
+		return errors.Join(why, err)
+	}
+	l.setSource(again)
+	again.start(true)
+	again.release()
+	return why
+}
+
+func (l *logPath) setSource(r *sourceRunner) {
+	l.mu.Lock()
+	l.source = r
+	l.mu.Unlock()
 }
 
 // parts are the instances a new plan needs; nil where the running one is right.
@@ -73,6 +124,11 @@ func (l *logPath) build(p *plan.Plan) (parts, error) {
 	source, err := l.buildSource(p)
 	if err != nil {
 		return parts{}, fmt.Errorf("spec.source: %w", err)
+	}
+	if !l.sourceRuns() { // nothing to stop first: what the constructor refuses is refused at once
+		if source.made, err = source.build(); err != nil {
+			return parts{}, fmt.Errorf("spec.source: %w", err)
+		}
 	}
 	next.source = source
 	return next, nil
@@ -135,11 +191,7 @@ func (l *logPath) buildSource(p *plan.Plan) (*sourceRunner, error) {
 	build := func() (any, error) {
 		return driver.New(p.Source.Options, p.Source.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), env)
 	}
-	made, err := build()
-	if err != nil {
-		return nil, err
-	}
-	return newSourceRunner(l, p, marks, made, build), nil
+	return newSourceRunner(l, p, marks, build), nil
 }
 
 // bookmarksFor returns the positions of the plan's persist name: the ones in use, if that
@@ -164,19 +216,23 @@ func (l *logPath) driverEnv(p *plan.Plan, log *slog.Logger) Env {
 	}
 }
 
-func (l *logPath) stopSource() {
+// stopSource stops the source that runs and returns it, nil when none does.
+func (l *logPath) stopSource() *sourceRunner {
 	l.mu.Lock()
 	source := l.source
 	l.source = nil
 	l.mu.Unlock()
 	if source != nil {
-		source.stop(l.current().ShutdownGrace.D())
+		ctx, cancel := context.WithTimeout(context.Background(), l.current().ShutdownGrace.D())
+		defer cancel()
+		source.stopBy(ctx)
 	}
+	return source
 }
 
 // replaceOutputs gives every destination of the new plan its writer, on the queue it
-// already has when one of that name is there. What a removed destination had not taken
-// is dropped, counted.
+// already has when one of that name is there. A removed destination goes on until it has
+// delivered what it had taken (drain.go).
 func (l *logPath) replaceOutputs(next parts) {
 	l.mu.Lock()
 	old := l.outputs
@@ -188,6 +244,9 @@ func (l *logPath) replaceOutputs(next parts) {
 	var outputs []*output
 	for _, spec := range next.specs {
 		o := kept[spec.Name]
+		if o == nil {
+			o = l.undrain(spec.Name)
+		}
 		delete(kept, spec.Name)
 		if driver := next.drivers[spec.Name]; driver != nil {
 			o = l.replaceOutput(o, spec, driver)
@@ -201,20 +260,7 @@ func (l *logPath) replaceOutputs(next parts) {
 	l.mu.Unlock()
 	l.posting.Unlock()
 	for _, o := range kept {
-		l.removeOutput(o)
-	}
-}
-
-func (l *logPath) removeOutput(o *output) {
-	o.writer.stop()
-	lost := o.queue.drain()
-	n := messagesOf(lost) // before settled: the batches are not ours after that
-	for _, b := range lost {
-		l.settled(o.queue, b)
-	}
-	if n > 0 {
-		l.drops.add("destination_removed", int(n))
-		l.log.Error("destination was removed with messages in its queue; they are counted as dropped", "destination", o.spec.Name, "messages", n)
+		l.drain(o)
 	}
 }
 

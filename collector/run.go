@@ -2,57 +2,35 @@ package collector
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
-	"time"
 
 	"github.com/logsource/operator/collector/report"
 )
 
-// errLeftBehind is what a source is told that posts although another instance has taken
-// its place.
-var errLeftBehind = errors.New("this source did not end when it was asked to; another instance has taken its place")
-
-// maxRunBackoff bounds the wait before a source that returned is run again.
-const maxRunBackoff = time.Minute
-
-// runSource is the loop of a posting source: run it, and when it returns of its own
-// accord run a new instance after a back-off, unless onRunExit says Stop.
-func (r *sourceRunner) runSource(s Source) {
-	wait := backoff{initial: r.spec.TimeReopen.D(), max: maxRunBackoff}
-	for {
-		started := time.Now()
-		why := r.runInstance(s)
-		if r.stopping.Err() != nil {
-			return
-		}
-		r.path.events.add("run_returned", 1)
-		if r.spec.OnRunExit == "Stop" {
-			r.set(report.Failed, "run returned and onRunExit is Stop: "+why)
-			<-r.stopping.Done()
-			return
-		}
-		if time.Since(started) > maxRunBackoff {
-			wait.reset()
-		}
-		r.set(report.Reopening, why)
-		if !sleep(r.stopping, wait.next()) {
-			return
-		}
-		if s = r.rebuild(&wait); s == nil {
-			return
-		}
+// runSource runs a posting source. When it returns of its own accord another instance is
+// to follow (true), unless onRunExit says Stop: then it is dead until the plan changes, as
+// in syslog-ng, and is deinited only then.
+func (r *sourceRunner) runSource(s Source) (again bool) {
+	defer deinitDriver(s)
+	why := r.runToEnd(s)
+	if r.stopping.Err() != nil {
+		return false
 	}
+	r.path.events.add("run_returned", 1)
+	if r.spec.OnRunExit == "Stop" {
+		r.set(report.Failed, "run returned and onRunExit is Stop: "+why)
+		<-r.stopping.Done()
+		return false
+	}
+	r.set(report.Reopening, why)
+	return true
 }
 
-// runInstance runs one instance to its end and says why it ended.
-func (r *sourceRunner) runInstance(s Source) string {
-	defer deinitDriver(s)
-	if err := initDriver(r.stopping, s); err != nil {
-		return "init: " + firstLine(err)
-	}
-	defer r.useCommitter(s)()
-	p := newPoster(r, s)
+// runToEnd calls Run and says why it ended.
+func (r *sourceRunner) runToEnd(s Source) string {
+	commit, stopCommitter := r.useCommitter(s)
+	defer stopCommitter()
+	p := newPoster(r, s, commit)
 	defer p.close()
 	r.set(report.Fetching, "")
 	if err := guard(func() error { return s.Run(r.stopping, p) }); err != nil {
@@ -61,44 +39,29 @@ func (r *sourceRunner) runInstance(s Source) string {
 	return "run returned"
 }
 
-// rebuild makes the next instance, for ever; nil when the stop comes first.
-func (r *sourceRunner) rebuild(wait *backoff) Source {
-	for {
-		made, err := r.build()
-		if err == nil {
-			s := made.(Source)
-			r.mu.Lock()
-			r.driver = s
-			r.mu.Unlock()
-			return s
-		}
-		r.set(report.Failed, firstLine(err))
-		if !sleep(r.stopping, wait.next()) {
-			return nil
-		}
-	}
-}
-
-// poster is the log path as a posting source sees it.
+// poster is the log path as one instance of a posting source sees it.
 type poster struct {
 	runner    *sourceRunner
+	commit    *committer
 	suspender Suspender // nil: Post blocks
 	suspended atomic.Bool
+	ended     atomic.Bool        // Run has returned
 	stop      context.CancelFunc // of the goroutine that wakes the suspender
 	stopped   context.Context
 	idle      chan struct{} // a token: no waker runs
 }
 
-func newPoster(r *sourceRunner, s Source) *poster {
-	p := &poster{runner: r, idle: make(chan struct{}, 1)}
+func newPoster(r *sourceRunner, s Source, c *committer) *poster {
+	p := &poster{runner: r, commit: c, idle: make(chan struct{}, 1)}
 	p.idle <- struct{}{}
 	p.suspender, _ = s.(Suspender)
 	p.stopped, p.stop = context.WithCancel(r.stopping)
 	return p
 }
 
-// close ends the waker, if one runs.
+// close ends the waker, if one runs, and takes no further batch.
 func (p *poster) close() {
+	p.ended.Store(true)
 	p.stop()
 	<-p.idle
 }
@@ -108,23 +71,28 @@ func (p *poster) Batch(s *Stream) *Batch {
 	if s == nil {
 		s = p.runner.own
 	}
-	return p.runner.lend(s)
+	return p.runner.lend(s, p.commit)
 }
 
 // Post queues b. Without a Suspender it returns once the window is open again, which is
 // how syslog-ng's post_message blocks: after the message that filled the window.
 func (p *poster) Post(ctx context.Context, b *Batch) error {
-	if p.runner.leftBehind.Load() {
-		return p.drop(b, "left_behind", errLeftBehind)
+	if p.ended.Load() || p.runner.leftBehind.Load() {
+		return p.runner.drop(b, "left_behind", errLeftBehind)
 	}
 	if p.suspender != nil {
 		return p.postOrDrop(ctx, b)
 	}
-	if err := p.runner.path.post(ctx, b, false); err != nil {
+	path := p.runner.path
+	if err := path.post(ctx, b, orGiveUp); err != nil {
+		if p.runner.stopping.Err() != nil { // syslog-ng: request_exit unblocks, what is posted after it is dropped
+			return p.runner.dropSuspended(b)
+		}
+		path.giveUp(b)
 		return err
 	}
-	if p.runner.path.windowHolds() {
-		_ = p.runner.path.window.awaitOpen(ctx) // b is accepted whatever happens to ctx
+	if path.windowHolds() {
+		_ = path.window.awaitOpen(ctx) // b is accepted whatever happens to ctx
 	}
 	return nil
 }
@@ -132,26 +100,18 @@ func (p *poster) Post(ctx context.Context, b *Batch) error {
 // postOrDrop posts for a source that wants to be told instead of blocked. What fills the
 // window is accepted; Suspend is called inside that post.
 func (p *poster) postOrDrop(ctx context.Context, b *Batch) error {
-	path := p.runner.path
 	if p.suspended.Load() {
-		p.runner.log.Error("Incorrectly suspended source, dropping message", "messages", b.Len())
-		return p.drop(b, "suspended", ErrSuspended)
+		return p.runner.dropSuspended(b)
 	}
-	if err := path.post(ctx, b, true); err != nil {
+	path := p.runner.path
+	if err := path.post(ctx, b, atOnce); err != nil {
 		return err
 	}
 	if path.windowHolds() && !path.window.isOpen() && p.suspended.CompareAndSwap(false, true) {
-		p.suspender.Suspend()
+		_ = guard(func() error { p.suspender.Suspend(); return nil })
 		p.wakeLater()
 	}
 	return nil
-}
-
-// drop counts a batch that is not accepted and takes its memory back.
-func (p *poster) drop(b *Batch, reason string, why error) error {
-	p.runner.path.drops.add(reason, b.Len())
-	p.runner.path.pool.put(b)
-	return why
 }
 
 // wakeLater calls Wakeup from another goroutine once the window is open.
