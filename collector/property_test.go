@@ -93,13 +93,29 @@ func TestNothingIsLostAndTheWindowNeverLeaks(t *testing.T) {
 	for seed := range uint64(40 * soak.Scale(t)) {
 		figures.Add("lives", 1)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 1)), figures) })
+			synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 1)), 200, figures) })
 		})
 	}
 }
 
-func life(t *testing.T, random *rand.Rand, figures *soak.Figures) {
-	const messages = 200
+// The same over very many short lives: 10,000 of them, and 20,000 for each unit of scale
+// beyond one, so that make soak has a million.
+func TestRandomSchedulesOfTheWindow(t *testing.T) {
+	figures := soak.NewFigures(t)
+	lives := uint64(10_000)
+	if n := soak.Scale(t); n > 1 {
+		lives = 20_000 * uint64(n)
+	}
+	for seed := range lives {
+		figures.Add("schedules", 1)
+		synctest.Test(t, func(t *testing.T) { life(t, rand.New(rand.NewPCG(seed, 7)), 25, figures) })
+		if t.Failed() {
+			t.Fatalf("seed %d fails", seed)
+		}
+	}
+}
+
+func life(t *testing.T, random *rand.Rand, messages int, figures *soak.Figures) {
 	b := newBench(t)
 	b.sourceFrom = func(env collector.Env) collector.Source {
 		return &counter{random: rand.New(rand.NewPCG(random.Uint64(), 2)), last: messages, marks: env.Bookmarks}
@@ -113,10 +129,17 @@ func life(t *testing.T, random *rand.Rand, figures *soak.Figures) {
 		d.Batch.Messages = 1 + random.IntN(20)
 		ds = append(ds, d)
 	}
+	b.sink("trial").answer = whims(rand.New(rand.NewPCG(random.Uint64(), 4)), map[string]bool{})
+	trial, tried, reopen := to("trial"), random.IntN(2) == 0, time.Second
+	trial.Required, trial.OnFull, trial.Queue.Bytes = false, plan.DropOldest, 10
 	generation := int64(0)
 	apply := func() {
 		generation++
 		p := b.plan("post", ds...)
+		if tried {
+			p.Destinations = append(p.Destinations, trial)
+		}
+		p.Source.TimeReopen = plan.Duration(reopen)
 		p.LogSource.Generation = generation
 		p.Source.Window.Messages = 1 + random.IntN(30)
 		b.engine.Apply([]*plan.Plan{p})
@@ -125,7 +148,15 @@ func life(t *testing.T, random *rand.Rand, figures *soak.Figures) {
 	apply()
 	for range random.IntN(8) {
 		elapse(time.Duration(random.IntN(20)) * time.Second)
-		switch random.IntN(3) {
+		switch random.IntN(5) {
+		case 3: // an optional destination comes or goes
+			tried = !tried
+			apply()
+			figures.Add("edits", 1)
+		case 4: // an edit of the source
+			reopen += time.Second
+			apply()
+			figures.Add("edits", 1)
 		case 0: // an edit of a destination
 			i := random.IntN(len(ds))
 			ds[i].Batch.Messages = 1 + random.IntN(20)
