@@ -84,7 +84,8 @@ type Batch struct {
 	bookmarkKey string
 	bookmark    []byte
 
-	onAck Acked // told of the ack; may be nil
+	onAck  Acked // told of the ack; may be nil
+	urgent bool  // somebody waits for the ack
 
 	// set by the log path while the batch is on the way
 	marks        *bookmarks   // where the bookmark is saved
@@ -158,6 +159,10 @@ func (b *Batch) SetBookmark(key string, value []byte) {
 // for what is undelivered when the collector stops.
 func (b *Batch) SetAcked(a Acked) { b.onAck = a }
 
+// SetUrgent says that somebody waits for the ack: destinations then do not wait for more
+// messages before they write this one, up to batch.timeout, as they do otherwise.
+func (b *Batch) SetUrgent() { b.urgent = true }
+
 // Acked is told of an ack on the goroutine that acks, so it must return at once.
 type Acked interface{ Acked() }
 
@@ -185,7 +190,7 @@ func (b *Batch) reset(s *Stream, maxMessages, maxBytes int) {
 	b.stream, b.buf, b.recs = s, b.buf[:0], b.recs[:0]
 	b.more, b.fields, b.policy = b.more[:0], b.fields[:0], nil
 	b.bookmarkKey, b.bookmark, b.marks, b.onAck = "", b.bookmark[:0], nil, nil
-	b.commit = nil
+	b.commit, b.urgent = nil, false
 	b.maxMessages, b.maxBytes = maxMessages, maxBytes
 }
 

@@ -28,14 +28,24 @@
 //	                                                         also if never opened; Deinit
 //
 // Records already in the batch are delivered whatever the error is, then the error's row
-// applies. The first fetch is not gated by the window.
+// applies. The first fetch of an instance is not gated by the window, one after a reopen is.
+// A Fetch that ignores RequestExit is left behind after shutdownGrace; what it gives then is
+// dropped, counted. An Init that fails is tried again, on a new instance, after a back-off.
+//
+// # A changed plan
+//
+// The old instance is stopped (RequestExit, Close, Deinit) before the new one is made; then
+// come the new one's Init and the old one's Finalize. When the new one does not start, a
+// fresh instance of the old plan runs and the report says why.
 //
 // # The lifecycle of a posting source
 //
 // Run posts until its context ends. Post blocks while the window is full; a source that
 // is a Suspender is told instead, and what it posts before Wakeup is dropped, counted.
-// When Run returns of its own accord it is run again after a back-off (onRunExit:
-// Restart) or not (Stop); both are visible in the status.
+// Suspend is called inside the Post that fills the window, Wakeup from another goroutine.
+// When Run returns of its own accord a new instance is run after a back-off (onRunExit:
+// Restart) or not (Stop); both are visible in the status. What is posted after request_exit
+// while the window is full is dropped, counted, as in syslog-ng.
 //
 // # What it never does
 //

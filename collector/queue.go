@@ -24,6 +24,7 @@ type queue struct {
 	onFull   string
 	limit    int64 // bytes; only queues that drop have one
 	hurry    bool  // the source waits for the window: do not wait for more
+	urgent   int   // batches whose ack somebody waits for
 	closing  bool  // nothing more will come
 
 	ledger  ledger
@@ -91,8 +92,16 @@ func (q *queue) putLocked(b *Batch) {
 	}
 	q.ring[q.next&uint64(len(q.ring)-1)] = b
 	q.next++
-	q.messages += b.Len()
-	q.bytes += int64(b.Size())
+	q.countLocked(b, 1)
+}
+
+// countLocked adds b to what is queued, or takes it off (-1).
+func (q *queue) countLocked(b *Batch, n int) {
+	q.messages += n * b.Len()
+	q.bytes += int64(n * b.Size())
+	if b.urgent {
+		q.urgent += n
+	}
 }
 
 func (q *queue) popLocked() *Batch {
@@ -100,8 +109,7 @@ func (q *queue) popLocked() *Batch {
 	b := q.ring[i]
 	q.ring[i] = nil
 	q.head++
-	q.messages -= b.Len()
-	q.bytes -= int64(b.Size())
+	q.countLocked(b, -1)
 	return b
 }
 
@@ -124,8 +132,7 @@ func (q *queue) putBack(group []*Batch) {
 		}
 		q.head--
 		q.ring[q.head&uint64(len(q.ring)-1)] = b
-		q.messages += b.Len()
-		q.bytes += int64(b.Size())
+		q.countLocked(b, 1)
 		q.ledger.inFlight -= int64(b.Len())
 	}
 	q.signal()
@@ -162,7 +169,7 @@ func (q *queue) readyLocked(limits plan.Batch) bool {
 	if q.next == q.head {
 		return false
 	}
-	return q.hurry || q.closing || q.messages >= limits.Messages || q.bytes >= limits.Bytes || q.waitLocked(limits) <= 0
+	return q.hurry || q.closing || q.urgent > 0 || q.messages >= limits.Messages || q.bytes >= limits.Bytes || q.waitLocked(limits) <= 0
 }
 
 // waitLocked is how long the oldest batch may still wait for company.

@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 )
 
 // This file is what a message may carry beside its body, and how it lies in its batch.
@@ -67,9 +68,7 @@ func (p Priority) Facility() string {
 	if f := int(p-1) >> 3; f < len(facilities) {
 		return facilities[f]
 	}
-	const digits = "0123456789abcdef"
-	f := byte(int(p-1) >> 3)
-	return string([]byte{digits[f>>4], digits[f&15]})
+	return strconv.FormatInt(int64(p-1)>>3, 16)
 }
 
 var severities = [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
