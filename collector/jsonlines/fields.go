@@ -46,6 +46,7 @@ func appendField(dst []byte, key string, v []byte) []byte {
 // An element that comes twice with another between is written twice, as in the message.
 func appendSDATA(dst []byte, pairs collector.PairReader) []byte {
 	var id []byte
+	some := false // the element has a parameter
 	for p, ok := pairs.Next(); ok; p, ok = pairs.Next() {
 		if len(p.SDID) == 0 {
 			continue
@@ -54,14 +55,17 @@ func appendSDATA(dst []byte, pairs collector.PairReader) []byte {
 		case id == nil:
 			dst = appendElement(append(dst, `,"sdata":{`...), p.SDID)
 		case !bytes.Equal(id, p.SDID):
-			dst = appendElement(append(dst, "},"...), p.SDID)
-		case len(p.Name) > 0:
-			dst = append(dst, ',')
+			dst, some = appendElement(append(dst, "},"...), p.SDID), false
 		}
 		id = p.SDID
-		if len(p.Name) > 0 {
-			dst = appendPair(dst, p)
+		if len(p.Name) == 0 {
+			continue
 		}
+		if some {
+			dst = append(dst, ',')
+		}
+		some = true
+		dst = appendPair(dst, p)
 	}
 	if id != nil {
 		dst = append(dst, "}}"...)
