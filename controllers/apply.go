@@ -34,6 +34,8 @@ func newChild(kind string) client.Object {
 		return &appsv1.Deployment{}
 	case "StatefulSet":
 		return &appsv1.StatefulSet{}
+	case "Service":
+		return &corev1.Service{}
 	}
 	panic("BUG: controllers: no child has kind " + kind)
 }
@@ -142,6 +144,8 @@ func pin(c Child, uid types.UID) {
 	case *appsac.DeploymentApplyConfiguration:
 		a.WithUID(uid)
 	case *appsac.StatefulSetApplyConfiguration:
+		a.WithUID(uid)
+	case *corev1ac.ServiceApplyConfiguration:
 		a.WithUID(uid)
 	}
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +28,9 @@ import (
 
 var testCatalog = class.NewCatalog(
 	&class.Class{Name: "generate", Role: class.Source, Placement: class.Scaled},
+	&class.Class{Name: "listen", Role: class.Source, Placement: class.Scaled,
+		Footprint: class.Footprint{Ports: []class.Port{{Name: "tcp", Protocol: "TCP", Option: "port", Service: 601}}},
+		Options:   []class.Option{{Name: "port", Type: class.Int, Default: json.RawMessage(`5514`)}}},
 	&class.Class{Name: "stdout", Role: class.Destination},
 )
 
@@ -139,6 +144,31 @@ func TestReconcileSettles(t *testing.T) {
 	if err := b.client.Get(t.Context(), key, &cm); err != nil || cm.Data["plan.json"] != plan {
 		t.Errorf("the plan is %q (error %v), want it mended", cm.Data["plan.json"], err)
 	}
+}
+
+// The Service, too, is applied once, and again when somebody changes it: it carries no
+// generation, so its version tells.
+func TestReconcileMendsTheService(t *testing.T) {
+	ls := testSource()
+	ls.Spec.Source.Class = "listen"
+	b := newBench(t, ls)
+	b.wantWrites(t, "apply", "apply", "apply", "status")
+	b.wantWrites(t)
+
+	var service corev1.Service
+	key := client.ObjectKey{Namespace: "shop", Name: "logsource-hello"}
+	if err := b.client.Get(t.Context(), key, &service); err != nil {
+		t.Fatal(err)
+	}
+	service.Spec.Ports[0].TargetPort = intstr.FromInt32(1)
+	if err := b.client.Update(t.Context(), &service); err != nil {
+		t.Fatal(err)
+	}
+	b.wantWrites(t, "apply")
+	if err := b.client.Get(t.Context(), key, &service); err != nil || service.Spec.Ports[0].TargetPort.String() != "tcp" {
+		t.Errorf("the ports are %+v (error %v), want them mended", service.Spec.Ports, err)
+	}
+	b.wantWrites(t)
 }
 
 // A manager that dies at any write, before it or after it, leaves nothing that the next one

@@ -63,12 +63,23 @@ func classOf(s *v1alpha1.DriverClassSpec) *class.Class {
 		Description: s.Description,
 	}
 	if f := s.Footprint; f != nil {
-		k.Footprint = class.Footprint{State: f.State, NodeLogs: f.NodeLogs, ReadsPods: f.ReadsPods, LocalOnly: f.LocalOnly}
+		k.Footprint = footprintOf(f)
+	}
+	for _, f := range s.Flags {
+		k.Flags = append(k.Flags, string(f))
 	}
 	for i := range s.Options {
 		k.Options = append(k.Options, optionOf(&s.Options[i]))
 	}
 	return k
+}
+
+func footprintOf(f *v1alpha1.DriverFootprint) class.Footprint {
+	out := class.Footprint{State: f.State, NodeLogs: f.NodeLogs, ReadsPods: f.ReadsPods, LocalOnly: f.LocalOnly}
+	for _, p := range f.Ports {
+		out.Ports = append(out.Ports, class.Port{Name: p.Name, Protocol: p.Protocol, Option: p.Option, Service: p.Service})
+	}
+	return out
 }
 
 func optionOf(o *v1alpha1.DriverOption) class.Option {

@@ -41,8 +41,26 @@ var catalog = class.NewCatalog(
 	&class.Class{Name: "http-poll", Role: class.Source, Lifecycle: class.Fetcher, Placement: class.Single,
 		Options: []class.Option{{Name: "url", Type: class.URL, Required: true}, {Name: "token", Type: class.String, Secret: true}}},
 	&class.Class{Name: "generate", Role: class.Source, Placement: class.Scaled},
+	&class.Class{Name: "listen", Role: class.Source, Lifecycle: class.PostingSource, Placement: class.Scaled,
+		Footprint: class.Footprint{Ports: listenPorts}, Options: listenOptions},
+	&class.Class{Name: "listen-alone", Role: class.Source, Lifecycle: class.PostingSource, Placement: class.Single,
+		Footprint: class.Footprint{Ports: listenPorts}, Options: listenOptions},
 	&class.Class{Name: "stdout", Role: class.Destination, Footprint: class.Footprint{LocalOnly: true}},
 	&class.Class{Name: "http", Role: class.Destination, Options: []class.Option{{Name: "url", Type: class.URL, Required: true}, {Name: "token", Type: class.String, Secret: true}}},
+)
+
+// The ports of a class that listens, of which one is off until its option is set.
+var (
+	listenPorts = []class.Port{
+		{Name: "tcp", Protocol: "TCP", Option: "tcpPort", Service: 601},
+		{Name: "udp", Protocol: "UDP", Option: "udpPort", Service: 514},
+		{Name: "tls", Protocol: "TCP", Option: "tlsPort", Service: 6514},
+	}
+	listenOptions = []class.Option{
+		{Name: "tcpPort", Type: class.Int, Default: json.RawMessage(`5514`)},
+		{Name: "udpPort", Type: class.Int, Default: json.RawMessage(`5514`)},
+		{Name: "tlsPort", Type: class.Int, Default: json.RawMessage(`0`)},
+	}
 )
 
 // A cluster is a real apiserver with a manager that has the rights of config/rbac and no

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -64,6 +65,15 @@ func childName(obj planner.Object) string {
 		return name
 	}
 	return name[:maxChildName-9] + "-" + shortHash(name)
+}
+
+// serviceName is the name of a child, but for the dots: a Service's name is a DNS label,
+// that of a LogSource may have several.
+func serviceName(child string) string {
+	if !strings.Contains(child, ".") {
+		return child
+	}
+	return strings.ReplaceAll(child, ".", "-") + "-" + shortHash(child)
 }
 
 // planName is the name of a plan for the agents.

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -38,6 +39,7 @@ func (c Child) String() string { return fmt.Sprintf("%s %s/%s", c.Kind, c.Namesp
 // Objects returns the children of obj that run the plan p. It is pure.
 func Objects(obj planner.Object, p *plan.Plan, source *class.Class, in Installation) ([]Child, error) {
 	b := childBuilder{obj: obj, plan: p, source: source, in: in, spec: planner.Spec(obj), namespace: home(obj, in.AgentsNamespace), name: childName(obj)}
+	b.listeners = source.Listeners(p.Source.Options)
 	if b.spec.Collector != nil {
 		b.collector = *b.spec.Collector
 	}
@@ -48,7 +50,11 @@ func Objects(obj planner.Object, p *plan.Plan, source *class.Class, in Installat
 	if onNodes(source) {
 		return []Child{b.nodePlan(string(doc))}, nil
 	}
-	return []Child{b.tenantPlan(string(doc)), b.workload()}, nil
+	children := []Child{b.tenantPlan(string(doc)), b.workload()}
+	if len(b.listeners) > 0 {
+		children = append(children, b.service())
+	}
+	return children, nil
 }
 
 // childBuilder is one run of Objects.
@@ -59,6 +65,7 @@ type childBuilder struct {
 	in        Installation
 	spec      *v1alpha1.LogSourceSpec
 	collector v1alpha1.CollectorSpec
+	listeners []class.Listener // the ports that are on
 
 	namespace, name string
 }
@@ -132,7 +139,7 @@ func (b *childBuilder) deployment() Child {
 	spec := appsac.DeploymentSpec().
 		WithReplicas(b.replicas()).
 		WithRevisionHistoryLimit(1).
-		WithStrategy(appsac.DeploymentStrategy().WithType(b.strategy())).
+		WithStrategy(b.strategy()).
 		WithSelector(b.selector()).
 		WithTemplate(b.pod())
 	return Child{"Deployment", b.namespace, b.name, appsac.Deployment(b.name, b.namespace).
@@ -142,12 +149,20 @@ func (b *childBuilder) deployment() Child {
 }
 
 // strategy never lets two collectors of one origin run side by side, unless the class says
-// that this does no harm.
-func (b *childBuilder) strategy() appsv1.DeploymentStrategyType {
-	if b.source.Placement == class.Scaled {
-		return appsv1.RollingUpdateDeploymentStrategyType
+// that this does no harm. Where senders come to the collectors, a new one is ready before an
+// old one goes. All of it is said, so that all of it goes when the class wants another one:
+// the apiserver refuses Recreate beside numbers that it filled in itself.
+func (b *childBuilder) strategy() *appsac.DeploymentStrategyApplyConfiguration {
+	s := appsac.DeploymentStrategy()
+	if b.source.Placement != class.Scaled {
+		return s.WithType(appsv1.RecreateDeploymentStrategyType)
 	}
-	return appsv1.RecreateDeploymentStrategyType
+	unavailable := intstr.FromString("25%")
+	if len(b.listeners) > 0 {
+		unavailable = intstr.FromInt32(0)
+	}
+	return s.WithType(appsv1.RollingUpdateDeploymentStrategyType).
+		WithRollingUpdate(appsac.RollingUpdateDeployment().WithMaxUnavailable(unavailable).WithMaxSurge(intstr.FromString("25%")))
 }
 
 func (b *childBuilder) statefulSet() Child {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/logsource/operator/collector/class"
 	"github.com/logsource/operator/collector/plan"
 	"github.com/logsource/operator/collector/report"
 )
@@ -24,11 +25,16 @@ const (
 	secretsVolume = "secrets"
 	stateVolume   = "state"
 
-	httpPort = "http"
+	// httpPort is the name of the port of the reports; no class may call one so.
+	httpPort = "status"
 )
 
 // stopMargin is what a pod gets beyond shutdownGrace, to write its last bookmarks.
 const stopMargin = 10
+
+// lingering is how many seconds a pod that is to stop still listens: until then it is in
+// the Service's endpoints of every node.
+const lingering = 5
 
 // pod is the template of a tenant collector. Nothing of the plan is in it that the
 // collector can take up while it runs: an edited plan must not restart a pod. No string of
@@ -37,7 +43,7 @@ func (b *childBuilder) pod() *corev1ac.PodTemplateSpecApplyConfiguration {
 	spec := corev1ac.PodSpec().
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
-		WithTerminationGracePeriodSeconds(int64(b.plan.ShutdownGrace.D().Seconds()) + stopMargin).
+		WithTerminationGracePeriodSeconds(b.stopSeconds()).
 		WithSecurityContext(b.podSecurity()).
 		WithContainers(b.container()).
 		WithVolumes(b.volumes()...).
@@ -50,6 +56,20 @@ func (b *childBuilder) pod() *corev1ac.PodTemplateSpecApplyConfiguration {
 		template.WithAnnotations(b.collector.PodAnnotations)
 	}
 	return template
+}
+
+// stopSeconds is what the kubelet gives the pod from the word to the kill.
+func (b *childBuilder) stopSeconds() int64 {
+	seconds := int64(b.plan.ShutdownGrace.D().Seconds()) + stopMargin
+	if b.lingers() {
+		seconds += lingering
+	}
+	return seconds
+}
+
+// lingers: only where a new collector has taken over is it of use that the old one stays.
+func (b *childBuilder) lingers() bool {
+	return len(b.listeners) > 0 && b.source.Placement == class.Scaled
 }
 
 // podLabels: the user's first, so that ours win.
@@ -82,7 +102,7 @@ func (b *childBuilder) container() *corev1ac.ContainerApplyConfiguration {
 		WithCommand("/collector").
 		WithArgs("run", "--plans-dir", plansDir, "--secrets-dir", secretsDir, "--state-dir", stateDir, "--output-dir", stateDir+"/output").
 		WithEnv(b.env()...).
-		WithPorts(corev1ac.ContainerPort().WithName(httpPort).WithContainerPort(report.Port).WithProtocol(corev1.ProtocolTCP)).
+		WithPorts(b.ports()...).
 		WithReadinessProbe(probe("/readyz", 5)).
 		WithLivenessProbe(probe("/healthz", 10)).
 		WithResources(b.resources()).
@@ -95,7 +115,22 @@ func (b *childBuilder) container() *corev1ac.ContainerApplyConfiguration {
 	if b.in.PullPolicy != "" {
 		c.WithImagePullPolicy(b.in.PullPolicy)
 	}
+	if b.lingers() {
+		c.WithLifecycle(corev1ac.Lifecycle().WithPreStop(corev1ac.LifecycleHandler().WithSleep(corev1ac.SleepAction().WithSeconds(lingering))))
+	}
 	return c
+}
+
+func (b *childBuilder) ports() []*corev1ac.ContainerPortApplyConfiguration {
+	ports := []*corev1ac.ContainerPortApplyConfiguration{containerPort(httpPort, report.Port, corev1.ProtocolTCP)}
+	for _, l := range b.listeners {
+		ports = append(ports, containerPort(l.Name, int32(l.Number), corev1.Protocol(l.Protocol)))
+	}
+	return ports
+}
+
+func containerPort(name string, number int32, protocol corev1.Protocol) *corev1ac.ContainerPortApplyConfiguration {
+	return corev1ac.ContainerPort().WithName(name).WithContainerPort(number).WithProtocol(protocol)
 }
 
 func probe(path string, period int32) *corev1ac.ProbeApplyConfiguration {

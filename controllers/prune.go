@@ -55,7 +55,8 @@ func (r *reconciler) children(ctx context.Context, opts ...client.ListOption) ([
 	var maps corev1.ConfigMapList
 	var deployments appsv1.DeploymentList
 	var sets appsv1.StatefulSetList
-	for _, list := range []client.ObjectList{&maps, &deployments, &sets} {
+	var services corev1.ServiceList
+	for _, list := range []client.ObjectList{&maps, &deployments, &sets, &services} {
 		if err := r.client.List(ctx, list, opts...); err != nil {
 			return nil, err
 		}
@@ -68,6 +69,9 @@ func (r *reconciler) children(ctx context.Context, opts ...client.ListOption) ([
 	}
 	for i := range sets.Items {
 		add("StatefulSet", &sets.Items[i])
+	}
+	for i := range services.Items {
+		add("Service", &services.Items[i])
 	}
 	return out, nil
 }

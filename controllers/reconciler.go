@@ -22,7 +22,7 @@ import (
 //
 // +kubebuilder:rbac:groups=logsource.dev,resources=logsources;clusterlogsources;driverclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=logsource.dev,resources=logsources/status;clusterlogsources/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=create;get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps;services,verbs=create;get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets,verbs=create;get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch

@@ -135,6 +135,7 @@ func (r *reconciler) watch(mgr ctrl.Manager, queue source.TypedSource[request]) 
 		Watches(&corev1.ConfigMap{}, owner).
 		Watches(&appsv1.Deployment{}, owner).
 		Watches(&appsv1.StatefulSet{}, owner).
+		Watches(&corev1.Service{}, owner).
 		Watches(&v1alpha1.DriverClass{}, mapped(r.classRequests)).
 		WatchesRawSource(queue).
 		Complete(r)
@@ -166,7 +167,7 @@ func (r *reconciler) classRequests(ctx context.Context, o client.Object) []reque
 	return usersOf(ctx, r.client, role, spec.Class)
 }
 
-// CacheOptions keep the manager small: it holds no ConfigMap, workload or pod that is not
+// CacheOptions keep the manager small: it holds no ConfigMap, workload, Service or pod that is not
 // part of an installation, and of those only what it reads.
 func CacheOptions() cache.Options {
 	ours := labels.SelectorFromSet(labels.Set{labelManagedBy: FieldOwner})
@@ -176,6 +177,7 @@ func CacheOptions() cache.Options {
 			&corev1.ConfigMap{}:   {Label: ours, Transform: stripped},
 			&appsv1.Deployment{}:  {Label: ours, Transform: stripped},
 			&appsv1.StatefulSet{}: {Label: ours, Transform: stripped},
+			&corev1.Service{}:     {Label: ours, Transform: stripped},
 			&corev1.Pod{}:         {Label: hasLabel(LabelCollector), Transform: stripped},
 		},
 	}
@@ -202,6 +204,8 @@ func stripped(in any) (any, error) {
 		o.Spec = appsv1.DeploymentSpec{}
 	case *appsv1.StatefulSet:
 		o.Spec = appsv1.StatefulSetSpec{}
+	case *corev1.Service:
+		o.Spec, o.Status = corev1.ServiceSpec{}, corev1.ServiceStatus{}
 	case *corev1.Pod:
 		stripPod(o)
 	}
