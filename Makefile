@@ -13,7 +13,8 @@ run: ## Two sample sources on this machine, no cluster; Ctrl-C drains and shows 
 	@go build -o bin/ ./cmd/collector ./hack/demo
 	@exec bin/demo bin/collector run -f config/samples/local
 
-test: ## Every test but e2e, with the race detector and a real API server
+test: ## Every test but e2e, with the race detector, a real API server and some fuzzing
+	@hack/fuzz.sh
 	@hack/test.sh ./...
 
 e2e: ## On a real cluster: the one of KUBECONFIG, else kind, else hack/cluster
@@ -23,6 +24,7 @@ bench: ## The benchmarks
 	go test -run '^$$' -bench . -benchmem ./collector/... ./drivers/...
 
 soak: ## The tests again, much longer
+	@LOGSOURCE_SCALE=50 hack/fuzz.sh
 	@LOGSOURCE_SCALE=50 hack/test.sh -timeout 6h ./...
 
 generate: ## Write what is derived from Go code and comments

@@ -37,8 +37,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "testsummary:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d packages in %s: %d passed, %d failed, %d skipped\n",
-		s.packages, time.Since(begun).Round(time.Second), s.passed, s.failed, s.skipped)
+	fmt.Printf("%d packages in %s\n", s.packages, time.Since(begun).Round(time.Second))
+	fmt.Printf("tests: %d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
 	if s.failed > 0 || s.packages == 0 {
 		os.Exit(1)
 	}
