@@ -104,7 +104,10 @@ func variables() []admissionv1.Variable {
 		{Name: "secrets", Expression: flat(secrets)},
 		{Name: "replicas", Expression: replicas},
 		{Name: "placement", Expression: placement},
-		{Name: "problems", Expression: "variables.unknown + variables.values + variables.secrets + variables.placement"},
+		{Name: "taken", Expression: taken},
+		{Name: "flags", Expression: flags},
+		{Name: "service", Expression: service},
+		{Name: "problems", Expression: "variables.unknown + variables.values + variables.secrets + variables.placement + variables.flags + variables.service"},
 	}
 }
 
@@ -143,6 +146,21 @@ const placement = "params.spec.role != 'Source' ? [] : " +
 	".map(f, 'spec.' + f + ': only classes of placement Node select containers, and class ' + params.spec.class + ' has placement ' + params.spec.placement + ': remove it'))" +
 	" + (params.spec.placement == 'Single' && variables.replicas > 1 ? ['spec.collector.replicas: class ' + params.spec.class + ' has placement Single, a second collector would read everything twice: set 1, or 0 for none'] : [])" +
 	" + (params.spec.placement == 'Node' && variables.replicas != 1 ? ['spec.collector.replicas: class ' + params.spec.class + ' runs once on every node: remove it; to stop the source set spec.paused'] : [])"
+
+// taken are the flags that the class takes, as class.TakenFlags.
+const taken = "has(params.spec.flags) && params.spec.flags.size() > 0 ? params.spec.flags : ['" + class.NoParse + "']"
+
+// flags are those of the source that the class does not take. Which flags contradict each
+// other no class has to say; the CRDs do.
+const flags = "params.spec.role != 'Source' || !has(object.spec.source.flags) ? [] : " +
+	"object.spec.source.flags.filter(f, !(f in variables.taken))" +
+	".map(f, 'spec.source.flags[' + string(object.spec.source.flags.indexOf(f)) + ']: class ' + params.spec.class + ' does not take ' + f + '; it takes: ' + variables.taken.join(', '))"
+
+// service is refused where there is no port for it. The names of its ports are the
+// planner's, who knows which of them the options switch on.
+const service = "params.spec.role != 'Source' || !has(object.spec.collector) || !has(object.spec.collector.service)" +
+	" || (has(params.spec.footprint) && has(params.spec.footprint.ports) && params.spec.footprint.ports.size() > 0) ? []" +
+	" : ['spec.collector.service: class ' + params.spec.class + ' does not listen: remove it']"
 
 const replicas = "has(object.spec.collector) && has(object.spec.collector.replicas) ? object.spec.collector.replicas : 1"
 

@@ -157,7 +157,9 @@ func TestDriverClassMirrorsClass(t *testing.T) {
 // Every field of class.Class is one of DriverClassSpec, and the other way round.
 func TestDriverClassHasTheFieldsOfClass(t *testing.T) {
 	every := *testClass(t, "every.source")
-	every.Footprint = class.Footprint{State: true, NodeLogs: true, ReadsPods: true, LocalOnly: true}
+	every.Footprint = class.Footprint{State: true, NodeLogs: true, ReadsPods: true, LocalOnly: true,
+		Ports: testClass(t, "listening.source").Footprint.Ports}
+	every.Flags = testClass(t, "listening.source").Flags
 	spec := roundTrip[v1alpha1.DriverClassSpec](t, every)
 	if diff := cmp.Diff(every, roundTrip[class.Class](t, spec)); diff != "" {
 		t.Errorf("(-class +back)\n%s", diff)
@@ -232,4 +234,14 @@ func TestWrongDriverClasses(t *testing.T) {
 	f("a.source", `{`+class+`,"options":[{"name":"x","type":"string","description":"d","pattern":"["}]}`, "must be an RE2 expression")
 	f("a.source", `{`+class+`,"options":[{"name":"x","type":"duration","description":"d","minimumDuration":"1 s"}]}`, "must be a duration")
 	f("a.source", `{`+class+`,"options":[{"name":"x","type":"int","description":"d"},{"name":"x","type":"int","description":"d"}]}`, "Duplicate value")
+	f("a.source", `{`+class+`,"flags":["kernel"]}`, `spec.flags[0]: Unsupported value: "kernel"`)
+	port := func(name, rest string) string {
+		return `{` + class + `,"footprint":{"ports":[{"name":"` + name + `",` + rest + `}]}}`
+	}
+	f("a.source", port("status", `"protocol":"TCP","option":"p","service":1`), "status is the port at which every collector reports")
+	f("a.source", port("a--b", `"protocol":"TCP","option":"p","service":1`), "spec.footprint.ports[0].name in body should match")
+	f("a.source", port("syslog-over-tcp4", `"protocol":"TCP","option":"p","service":1`), "spec.footprint.ports[0].name: Too long")
+	f("a.source", port("tcp", `"protocol":"SCTP","option":"p","service":1`), `Unsupported value: "SCTP"`)
+	f("a.source", port("tcp", `"protocol":"TCP","option":"p","service":65536`), "spec.footprint.ports[0].service")
+	f("a.source", port("tcp", `"protocol":"TCP","service":1`), "spec.footprint.ports[0].option: Required value")
 }

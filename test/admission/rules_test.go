@@ -97,6 +97,59 @@ func TestPolicySaysWhatCheckSays(t *testing.T) {
 	f(`{"zzz":1,"pageSize":"5","token":"x"}`, "nosuch") // several at once
 }
 
+// What the policy says of flags and of a Service.
+func TestPolicySaysWhatTheClassTakes(t *testing.T) {
+	listening, every := testClass(t, "listening.source"), testClass(t, "every.source")
+	f := func(k *class.Class, flags ...string) {
+		t.Helper()
+		obj := logSource(k.Name, map[string]any{})
+		if k == every {
+			obj = logSource(k.Name, map[string]any{"url": "http://h"})
+		}
+		list := make([]any, len(flags))
+		for i := range flags {
+			list[i] = flags[i]
+		}
+		if err := unstructured.SetNestedSlice(obj.Object, list, "spec", "source", "flags"); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, obj, k.CheckFlags(flags))
+	}
+	f(every)
+	f(every, "no-parse")
+	f(every, "no-header")
+	f(every, "no-parse", "no-header", "store-raw-message")
+	f(listening, "no-parse", "no-header", "no-hostname")
+	f(listening, "no-hostname", "validate-utf8")
+	f(listening, "no-hostname", "expect-hostname")
+
+	service := func(k *class.Class, options map[string]any, problems ...class.Problem) {
+		t.Helper()
+		obj := logSource(k.Name, options)
+		if err := unstructured.SetNestedMap(obj.Object, map[string]any{"type": "NodePort"}, "spec", "collector", "service"); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, obj, problems)
+	}
+	service(listening, nil)
+	service(every, map[string]any{"url": "http://h"}, class.Problem{Field: "service", Message: "class every does not listen: remove it"})
+}
+
+// refused asks for every problem in what the apiserver says, and for none when there is none.
+func refused(t *testing.T, obj *unstructured.Unstructured, problems []class.Problem) {
+	t.Helper()
+	err := dryRun(t.Context(), obj)
+	if (err != nil) != (len(problems) > 0) {
+		t.Errorf("the apiserver says %v, want %v", err, problems)
+		return
+	}
+	for _, p := range problems {
+		if !strings.Contains(err.Error(), "."+p.Field+": ") || !strings.Contains(err.Error(), p.Message) {
+			t.Errorf("the apiserver says\n%v\nwithout %s: %s", err, p.Field, p.Message)
+		}
+	}
+}
+
 func decode(t *testing.T, doc string) map[string]any {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(doc))
@@ -131,7 +184,10 @@ func withSecrets(obj *unstructured.Unstructured, names []string) *unstructured.U
 // The largest LogSource the schema takes, of the largest class, stays within the cost that
 // the apiserver allows an expression: what is good is taken, what is wrong is named.
 func TestLargestLogSource(t *testing.T) {
+	flags := []any{"no-parse", "check-hostname", "syslog-protocol", "assume-utf8", "validate-utf8", "sanitize-utf8", "no-multi-line",
+		"store-legacy-msghdr", "store-raw-message", "expect-hostname", "guess-timezone", "no-header", "no-rfc3164-fallback"}
 	classes := wide(2, 64)
+	classes[0].Object["spec"].(map[string]any)["flags"] = flags
 	for i, k := range classes {
 		name := []string{"largest-source", "largest"}[i]
 		role, _, _ := unstructured.NestedString(k.Object, "spec", "role")
@@ -145,6 +201,7 @@ func TestLargestLogSource(t *testing.T) {
 	for _, d := range spec["destinations"].([]any) {
 		d.(map[string]any)["class"] = "largest"
 	}
+	spec["source"].(map[string]any)["flags"] = flags
 	wrong := obj.DeepCopy()
 	for _, d := range wrong.Object["spec"].(map[string]any)["destinations"].([]any) {
 		d.(map[string]any)["options"].(map[string]any)["option62"] = "no"
