@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/logsource/operator/collector/class"
 	"github.com/logsource/operator/drivers"
 )
 
@@ -165,8 +168,28 @@ func TestDrivers(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "compression") || !strings.Contains(stdout, "one of none") {
 		t.Errorf("drivers http: exit code %d\n%s", code, stdout)
 	}
+	if _, stdout, _ := invoke("drivers", "http-poll"); !strings.Contains(stdout, "\n  flags  no-parse\n") {
+		t.Errorf("drivers http-poll does not say which flags it takes:\n%s", stdout)
+	}
 	if code, _, stderr := invoke("drivers", "nope"); code != 1 || !strings.Contains(stderr, `no class "nope"`) {
 		t.Errorf("drivers nope: exit code %d, %q", code, stderr)
+	}
+}
+
+// A class says which flags it takes, and where it listens.
+func TestDriversOfAListener(t *testing.T) {
+	var out bytes.Buffer
+	k := class.Class{Name: "listen", Role: class.Source, Description: "Listens.", Flags: []string{"no-parse", "no-header"},
+		Footprint: class.Footprint{Ports: []class.Port{{Name: "tcp", Protocol: "TCP", Option: "tcpPort", Service: 601}}}}
+	program{stdout: &out}.describeClass(&k)
+	const want = `listen (source)
+Listens.
+
+  flags  no-parse no-header
+  port tcp  TCP, at options.tcpPort (0 is off), port 601 of the Service
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -42,12 +42,26 @@ func (p program) listClasses(catalog class.Catalog) error {
 
 func (p program) describeClass(c *class.Class) {
 	fmt.Fprintf(p.stdout, "%s (%s)\n%s\n", c.Name, strings.ToLower(string(c.Role)), c.Description)
+	p.describeSource(c)
 	for i := range c.Options {
 		o := &c.Options[i]
 		fmt.Fprintf(p.stdout, "\n  %s  %s%s\n", o.Name, o.Type, traits(o))
 		for _, line := range wrap(o.Description, 88) {
 			fmt.Fprintf(p.stdout, "      %s\n", line)
 		}
+	}
+}
+
+// describeSource says what only a source has: its flags, and where it listens.
+func (p program) describeSource(c *class.Class) {
+	if c.Role != class.Source {
+		return
+	}
+	for i, line := range wrap(strings.Join(c.TakenFlags(), " "), 88) {
+		fmt.Fprintf(p.stdout, "%s%s\n", []string{"\n  flags  ", "         "}[min(i, 1)], line)
+	}
+	for _, port := range c.Footprint.Ports {
+		fmt.Fprintf(p.stdout, "  port %s  %s, at options.%s (0 is off), port %d of the Service\n", port.Name, port.Protocol, port.Option, port.Service)
 	}
 }
 
