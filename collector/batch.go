@@ -119,7 +119,29 @@ func (b *Batch) Stream() *Stream { return b.stream }
 // takes nothing, when the batch has no room for it: keep the position, return, and offer
 // it again. A message larger than the whole room is taken by an empty batch.
 func (b *Batch) Append(t time.Time, body []byte) bool {
-	return b.AppendRecord(Record{Body: body, UnixNano: t.UnixNano()})
+	return b.AppendText(body, t.UnixNano(), 0)
+}
+
+// AppendText is AppendRecord for a message that has nothing but a body, a time (0: now)
+// and a variant. It is what reads files at their speed.
+func (b *Batch) AppendText(body []byte, unixNano int64, variant uint8) bool {
+	if b.policy != nil && b.policy.every {
+		return b.AppendRecord(Record{Body: body, UnixNano: unixNano, Variant: variant})
+	}
+	if b.Full(len(body)) {
+		return false
+	}
+	b.appendBody(body, unixNano, variant)
+	return true
+}
+
+func (b *Batch) appendBody(body []byte, unixNano int64, variant uint8) {
+	if unixNano == 0 {
+		unixNano = time.Now().UnixNano()
+	}
+	off := len(b.buf)
+	b.buf = append(b.buf, body...)
+	b.recs = append(b.recs, record{off: int32(off), end: int32(len(b.buf)), variant: variant, unixNano: unixNano})
 }
 
 // AppendRecord is Append for all that a record may carry. Everything is copied.
@@ -130,12 +152,7 @@ func (b *Batch) AppendFrom(r *Record) bool {
 	if b.Full(r.size()) {
 		return false
 	}
-	off := len(b.buf)
-	b.buf = append(b.buf, r.Body...)
-	b.recs = append(b.recs, record{off: int32(off), end: int32(len(b.buf)), variant: r.Variant, unixNano: r.UnixNano})
-	if r.UnixNano == 0 {
-		b.recs[len(b.recs)-1].unixNano = time.Now().UnixNano()
-	}
+	b.appendBody(r.Body, r.UnixNano, r.Variant)
 	if !r.plain() || (b.policy != nil && b.policy.every) {
 		b.appendMore(r)
 	}

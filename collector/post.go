@@ -97,13 +97,14 @@ func (l *logPath) enqueue(b *Batch) {
 // the tracker's own: a quick destination cannot finish the batch while it is being queued.
 func (l *logPath) setHolders(b *Batch) {
 	holds, acks := int32(0), int32(1)
+	fast := l.fast.Load() // once: apply may change it meanwhile
 	b.holders = b.holders[:0]
 	for _, o := range l.outputs { // written only with posting and mu held
-		b.holders = append(b.holders, holder{o.queue, o.holds, o.spec.Required && !l.fast.Load()})
+		b.holders = append(b.holders, holder{o.queue, o.holds, o.spec.Required && !fast})
 		if o.holds {
 			holds++
 		}
-		if o.spec.Required && !l.fast.Load() {
+		if o.spec.Required && !fast {
 			acks++
 		}
 	}

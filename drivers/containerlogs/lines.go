@@ -84,7 +84,7 @@ func (l *lines) take(b *collector.Batch, data []byte) (n int, full bool) {
 func (l *lines) line(b *collector.Batch, line []byte) bool {
 	var h header
 	if l.cri.parse(line, &h) && !h.partial && l.open[h.variant].file == nil && l.skip == 0 && l.since == 0 && len(line) <= l.max {
-		return b.AppendRecord(collector.Record{Body: line[h.body:], UnixNano: h.unixNano, Variant: h.variant})
+		return b.AppendText(line[h.body:], h.unixNano, h.variant)
 	}
 	return l.lineSlow(b, line)
 }
@@ -162,7 +162,7 @@ func (l *lines) feed(b *collector.Batch, h *header, body []byte, at int64, last 
 		return true
 	}
 	if m.file == nil {
-		return b.AppendRecord(collector.Record{Body: body, UnixNano: h.unixNano, Variant: h.variant})
+		return b.AppendText(body, h.unixNano, h.variant)
 	}
 	had := len(m.buf)
 	m.buf = append(m.buf, body...)
@@ -191,7 +191,7 @@ func (l *lines) emit(b *collector.Batch, variant uint8, cut bool) bool {
 	if cut {
 		mark += variants
 	}
-	if !b.AppendRecord(collector.Record{Body: m.buf, UnixNano: m.nano, Variant: mark}) {
+	if !b.AppendText(m.buf, m.nano, mark) {
 		return false
 	}
 	l.drop(variant)
