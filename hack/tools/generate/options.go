@@ -39,16 +39,21 @@ const (
 	maximumBytes    = "logsource:maximumBytes"
 )
 
+// driverFolders are where drivers are: those of the project, those of docs/write-a-driver.md.
+var driverFolders = []string{"drivers/*/driver.go", "docs/examples/driver/drivers/*/driver.go"}
+
 // writeOptions writes options.json, and the option table of the README, of every driver: a
 // folder with a driver.go, whose package has an Options struct.
 func writeOptions() error {
-	folders, err := filepath.Glob("drivers/*/driver.go")
-	if err != nil {
-		return err
-	}
-	for _, file := range folders {
-		if err := writeDriver(filepath.Dir(file)); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Dir(file), err)
+	for _, pattern := range driverFolders {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if err := writeDriver(filepath.Dir(file)); err != nil {
+				return fmt.Errorf("%s: %w", filepath.Dir(file), err)
+			}
 		}
 	}
 	return nil
