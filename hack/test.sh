@@ -12,6 +12,8 @@ if ! command -v gcc >/dev/null; then # the race detector needs cgo
   apt-get update -q >/dev/null
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends gcc libc6-dev >/dev/null
 fi
+PATH=$(hack/peers.sh):$PATH
+export PATH
 hack/cluster/build.sh apiserver helm
 KUBEBUILDER_ASSETS=$(. hack/cluster/lib.sh && echo "$BIN")
 export KUBEBUILDER_ASSETS
