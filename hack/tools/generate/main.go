@@ -1,7 +1,8 @@
 // Command generate writes what is derived from Go types, and needs controller-tools to do
 // so: deep copies, CRDs, the rights of the manager, and the options of every driver. Run it
 // from the root of the repository; hack/generate.sh does, and then runs what needs the
-// drivers themselves.
+// drivers themselves. With folders as arguments it writes the options of the drivers there
+// and nothing else, which is for a repository that has only drivers.
 package main
 
 import (
@@ -18,7 +19,11 @@ import (
 const crdDir = "config/crd"
 
 func main() {
-	for _, step := range []func() error{writeTypes, writeRights, writeOptions} {
+	steps := []func() error{writeTypes, writeRights, writeOptions}
+	if folders := os.Args[1:]; len(folders) > 0 {
+		steps = []func() error{func() error { return writeDrivers(folders) }}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			fmt.Fprintln(os.Stderr, "generate:", err)
 			os.Exit(1)

@@ -50,10 +50,20 @@ func writeOptions() error {
 		if err != nil {
 			return err
 		}
-		for _, file := range files {
-			if err := writeDriver(filepath.Dir(file)); err != nil {
-				return fmt.Errorf("%s: %w", filepath.Dir(file), err)
-			}
+		for i := range files {
+			files[i] = filepath.Dir(files[i])
+		}
+		if err := writeDrivers(files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeDrivers(folders []string) error {
+	for _, dir := range folders {
+		if err := writeDriver(filepath.Clean(dir)); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
 	return nil
