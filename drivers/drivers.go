@@ -11,7 +11,9 @@ import (
 	"github.com/logsource/operator/drivers/generate"
 	"github.com/logsource/operator/drivers/http"
 	"github.com/logsource/operator/drivers/httppoll"
+	"github.com/logsource/operator/drivers/httppush"
 	"github.com/logsource/operator/drivers/stdout"
+	"github.com/logsource/operator/drivers/syslog"
 )
 
 // All is every class of this module.
@@ -19,6 +21,8 @@ var All = collector.Registry{
 	containerlogs.Driver,
 	generate.Driver,
 	httppoll.Driver,
+	httppush.Driver,
+	syslog.Driver,
 	file.Driver,
 	http.Driver,
 	stdout.Driver,
