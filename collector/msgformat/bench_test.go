@@ -27,7 +27,9 @@ func BenchmarkRFC5424(b *testing.B) {
 
 func BenchmarkRFC3164(b *testing.B) {
 	b.Run("ours", func(b *testing.B) { benchOurs(b, bench3164) })
-	b.Run("leodido", func(b *testing.B) { benchLeodido(b, rfc3164.NewParser(rfc3164.WithYear(rfc3164.CurrentYear{})), bench3164) })
+	b.Run("leodido", func(b *testing.B) {
+		benchLeodido(b, rfc3164.NewParser(rfc3164.WithYear(rfc3164.CurrentYear{})), bench3164)
+	})
 }
 
 func benchOurs(b *testing.B, message string) {

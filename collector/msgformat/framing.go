@@ -52,7 +52,7 @@ const maxDigits = 10
 // first Next. The zero value is ready. It is for one connection and one goroutine.
 type Splitter struct {
 	Mode Mode
-	// Max is the longest message in bytes; 0: DefaultMax.
+	// Max is the longest message in bytes; 0: DefaultMax, less than MaxHead: MaxHead.
 	Max int
 	// Truncate drops what a message has beyond Max. Otherwise a longer line becomes
 	// several messages and a longer octet-counted one is ErrTooLong, as in syslog-ng.
@@ -124,7 +124,7 @@ func (s *Splitter) head(buf []byte) (length int64, n int, _ kind) {
 	}
 	switch auto := s.Mode == Auto; {
 	case n > 0 && buf[0] == '0', n > maxDigits, n < len(buf) && (n == 0 || buf[n] != ' '):
-		return 0, 0, s.noLength(n)
+		return 0, 0, s.noLength(n, buf[0])
 	case n == len(buf), auto && n+1 == len(buf):
 		return 0, 0, isUnknown
 	case auto && buf[n+1] != '<':
@@ -134,11 +134,11 @@ func (s *Splitter) head(buf []byte) (length int64, n int, _ kind) {
 }
 
 // noLength is what a message is that has n digits in front but no length.
-func (s *Splitter) noLength(n int) kind {
+func (s *Splitter) noLength(n int, first byte) kind {
 	switch {
 	case s.Mode == Auto:
 		return isLine
-	case n > maxDigits:
+	case n > maxDigits && first != '0':
 		return isTooLong
 	}
 	return isBad
@@ -232,10 +232,10 @@ func some(frame []byte) []byte {
 }
 
 func (s *Splitter) max() int {
-	if s.Max > 0 {
-		return s.Max
+	if s.Max == 0 {
+		return DefaultMax
 	}
-	return DefaultMax
+	return max(s.Max, MaxHead)
 }
 
 // Last is what the end of the connection leaves in buf after Next has asked for more: a
@@ -248,9 +248,11 @@ func (s *Splitter) Last(buf []byte) (frame []byte, err error) {
 	if s.Mode == NewLine || s.within {
 		return some(withoutCR(buf)), nil
 	}
-	_, n, kind := s.head(buf)
-	if kind == isCounted || s.Mode == OctetCounting {
+	switch _, n, kind := s.head(buf); {
+	case kind == isCounted:
 		return some(buf[n:]), ErrIncomplete
+	case s.Mode == OctetCounting: // within the length
+		return nil, ErrIncomplete
 	}
 	return some(withoutCR(buf)), nil
 }

@@ -38,8 +38,8 @@ func (p *Parser) fail(offset int, reason string) *Error {
 func (p *Parser) has(f flags) bool { return p.flags&f != 0 }
 
 // Parse fills r from raw. What r held is cleared, Received, Variant and Addr too; the
-// memory of r.Pairs is used again. UnixNano is 0 when the message has no stamp, or one
-// that an int64 cannot hold. The slices point into raw or into the Parser and are valid
+// memory of r.Pairs is used again. UnixNano is 0 when the message has no stamp, that
+// of a clock never set (1970 itself), or one of RFC 5424 that an int64 cannot hold. The slices point into raw or into the Parser and are valid
 // until the next Parse.
 //
 // A message that is not what the flags ask for is never lost: r then has the text as it

@@ -11,7 +11,8 @@ type wall struct {
 }
 
 // scan reads any stamp of RFC 3164 messages and returns its length, 0 when s begins with
-// none. It ends before a space, a colon or the end of s.
+// none. It ends before a space, a colon or the end of s. A year that no int64 of
+// nanoseconds can hold makes it none, so that its text is not lost.
 func (w *wall) scan(s []byte) int {
 	if len(s) < len("Jan 1 1:00:00") {
 		return 0
@@ -24,11 +25,13 @@ func (w *wall) scan(s []byte) int {
 	} else {
 		n = w.scanBSD(s)
 	}
-	if n == 0 || n < len(s) && s[n] != ' ' && s[n] != ':' || !w.possible() {
+	if n == 0 || n < len(s) && s[n] != ' ' && s[n] != ':' || !w.possible() || w.year >= 0 && !isYear(w.year) {
 		return 0
 	}
 	return n
 }
+
+func isYear(n int) bool { return n >= 1678 && n <= 2261 }
 
 // possible says whether there is such a day and time of day. 30 February passes, as in
 // syslog-ng; so does second 60.
@@ -108,7 +111,8 @@ func (w *wall) scanBSD(s []byte) int {
 	}
 	n++
 	if n+4 < len(s) && s[n+4] == ' ' {
-		if w.year = digits4(s[n:]); w.year >= 0 {
+		if year := digits4(s[n:]); isYear(year) {
+			w.year = year
 			n += 5
 		}
 	}
@@ -118,7 +122,8 @@ func (w *wall) scanBSD(s []byte) int {
 	}
 	n += size
 	if w.year < 0 && n+5 <= len(s) && s[n] == ' ' && (n+5 == len(s) || s[n+5] == ' ' || s[n+5] == ':') {
-		if w.year = digits4(s[n+1:]); w.year >= 0 {
+		if year := digits4(s[n+1:]); isYear(year) {
+			w.year = year
 			n += 5
 		}
 	}
