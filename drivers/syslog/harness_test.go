@@ -259,6 +259,13 @@ func (s *sink) messages() []message {
 	return append([]message(nil), s.got...)
 }
 
+// receivedAt is Received of the i-th message.
+func (s *sink) receivedAt(i int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received[i]
+}
+
 func (s *sink) posted() (messages, batches int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

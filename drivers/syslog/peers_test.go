@@ -24,20 +24,19 @@ import (
 // the kernel's own counter of what it dropped.
 
 // packages says which Debian package a program is in. syslog-ng-core and rsyslog exclude
-// each other: hack/test.sh unpacks the latter beside the former.
+// each other, so hack/peers.sh unpacks both beside what is installed.
 var packages = map[string]string{
 	"logger":    "bsdutils",
 	"loggen":    "syslog-ng-core",
 	"syslog-ng": "syslog-ng-core",
-	"rsyslogd": "rsyslog, with rsyslog-openssl; beside syslog-ng-core, with which it conflicts, by `apt-get download rsyslog rsyslog-openssl`, " +
-		"`dpkg-deb -x` of both to a folder whose usr/sbin is put on PATH, and libestr0 libfastjson4 liblognorm5",
+	"rsyslogd":  "rsyslog, with rsyslog-openssl",
 }
 
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Fatalf("%v: install the Debian package %s", err, packages[name])
+		t.Fatalf("%v: install the Debian package %s, or, as hack/test.sh does, PATH=$(hack/peers.sh):$PATH", err, packages[name])
 	}
 	return path
 }

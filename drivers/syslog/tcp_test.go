@@ -159,7 +159,7 @@ func TestPeerAddress(t *testing.T) {
 		if want := c.LocalAddr().String(); got.Addr != want {
 			t.Errorf("%s: peer %q, want %q", port, got.Addr, want)
 		}
-		if at := l.received[i]; at < began || at > time.Now().UnixNano() {
+		if at := l.receivedAt(i); at < began || at > time.Now().UnixNano() {
 			t.Errorf("%s: received at %d, not now", port, at)
 		}
 	}
