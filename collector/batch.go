@@ -202,6 +202,9 @@ func (b *Batch) UnixNano(i int) int64 { return b.recs[i].unixNano }
 // Variant is the index into Stream.Variants of message i.
 func (b *Batch) Variant(i int) int { return int(b.recs[i].variant) }
 
+// empty says that there is nothing to deliver and nothing to save.
+func (b *Batch) empty() bool { return len(b.recs) == 0 && b.bookmarkKey == "" }
+
 // reset empties the batch and lends it anew.
 func (b *Batch) reset(s *Stream, maxMessages, maxBytes int) {
 	b.stream, b.buf, b.recs = s, b.buf[:0], b.recs[:0]

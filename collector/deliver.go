@@ -90,11 +90,11 @@ func (w *writer) finish(ctx context.Context) {
 }
 
 func (w *writer) run(taking, writing context.Context) {
-	defer w.close()
 	if !w.init(taking) {
 		return
 	}
 	defer deinitDriver(w.driver)
+	defer w.close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for taking.Err() == nil {

@@ -14,7 +14,7 @@ type draining struct {
 
 // drain lets o deliver what it has in the background.
 func (l *logPath) drain(o *output) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.current().ShutdownGrace.D())
+	ctx, cancel := context.WithTimeout(l.env.hard, l.current().ShutdownGrace.D())
 	d := &draining{output: o, cancel: cancel, done: make(chan struct{})}
 	l.mu.Lock()
 	l.draining = append(l.draining, d)

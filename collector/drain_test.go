@@ -10,6 +10,7 @@ import (
 
 	"github.com/logsource/operator/collector"
 	"github.com/logsource/operator/collector/plan"
+	"github.com/logsource/operator/collector/report"
 )
 
 // draining is a bench with eight messages in the queue of "old", which does not take them.
@@ -93,6 +94,26 @@ func TestStopWhileDraining(t *testing.T) {
 		if drops := b.status().SourceDrops; drops["destination_removed"] != 8 {
 			t.Errorf("drops %v, want 8 destination_removed", drops)
 		}
+	})
+}
+
+// A Suspender that gives back an empty loan while suspended has dropped nothing.
+func TestEmptyBatchWhileSuspendedIsNoDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.sink("out").answer = func([]*collector.Batch) error { return errors.New("down") }
+		p := newPoster()
+		b.source = suspendable{p}
+		b.apply(b.plan("post", to("out")))
+		post(p, 8)
+		elapse(time.Second)
+		p.empty <- struct{}{}
+		elapse(time.Second)
+		synctest.Wait()
+		if s := b.status(); s.State != report.Suspended || len(s.SourceDrops) != 0 || p.errs[len(p.errs)-1] != nil {
+			t.Errorf("%s, drops %v, the empty post gave %v", s.State, s.SourceDrops, p.errs[len(p.errs)-1])
+		}
+		b.stop()
 	})
 }
 

@@ -69,12 +69,14 @@ type (
 	// only.
 	Finalizer interface{ Finalize() }
 	// A Suspender is told inside Post that the window is full, and from another goroutine
-	// that it is open again. Posting in between drops the batch, counted.
+	// that it is open again. Posting in between drops the batch, counted. Suspend must not
+	// wait for another Post.
 	Suspender interface {
 		Suspend()
 		Wakeup()
 	}
-	// An Exiter is told from another goroutine to return from a call that ignores ctx.
+	// An Exiter is told from another goroutine to return from a call that ignores ctx. It is
+	// called once, after Init has succeeded; Deinit comes after it has returned.
 	Exiter interface{ RequestExit() }
 	// A Committer is told the bookmark of every batch, in order, after its ack and fsync.
 	// The bytes are valid during the call.

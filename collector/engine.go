@@ -43,8 +43,9 @@ type Engine struct {
 	refused map[string]report.Refused
 	stopped bool
 	applied bool
-	work    sync.WaitGroup // plans being applied
-	halt    context.CancelFunc
+	work    sync.WaitGroup     // plans being applied
+	halt    context.CancelFunc // ends environment.stopping
+	abort   context.CancelFunc // ends environment.hard
 }
 
 // running is a log path and the plans on their way to it.
@@ -70,9 +71,10 @@ func NewEngine(o Options) *Engine {
 		o.Secrets = func(plan.LogSource) Secrets { return noSecrets }
 	}
 	stopping, halt := context.WithCancel(context.Background())
+	hard, abort := context.WithCancel(context.Background())
 	return &Engine{
-		opts: o, halt: halt, catalog: o.Registry.Catalog(), started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
-		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log, stopping: stopping},
+		opts: o, halt: halt, abort: abort, catalog: o.Registry.Catalog(), started: time.Now(), paths: map[string]*running{}, refused: map[string]report.Refused{},
+		env: &environment{registry: o.Registry, secrets: o.Secrets, store: o.Store, node: o.Node, output: o.OutputDir, log: o.Log, stopping: stopping, hard: hard},
 	}
 }
 
@@ -178,6 +180,9 @@ func (e *Engine) applyOne(r *running, p *plan.Plan) {
 		delete(e.refused, p.LogSource.UID)
 		return
 	}
+	if errors.Is(err, errStopping) {
+		return
+	}
 	r.failed = true
 	if errors.Is(err, errNotStarted) {
 		e.retryLocked(r, p)
@@ -186,7 +191,7 @@ func (e *Engine) applyOne(r *running, p *plan.Plan) {
 }
 
 func (e *Engine) retire(uid string, r *running) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.plan.ShutdownGrace.D())
+	ctx, cancel := context.WithTimeout(e.env.hard, r.plan.ShutdownGrace.D())
 	defer cancel()
 	r.path.stop(ctx)
 	e.mu.Lock()
@@ -215,6 +220,8 @@ func (e *Engine) Wait() { e.work.Wait() }
 // Stop ends every log path: sources first, then destinations once they have delivered
 // what they hold, or when ctx ends. What is left keeps its bookmark unmoved.
 func (e *Engine) Stop(ctx context.Context) {
+	defer e.abort()
+	defer context.AfterFunc(ctx, e.abort)()
 	e.mu.Lock()
 	e.stopped = true
 	e.halt()

@@ -9,18 +9,26 @@ import (
 
 // runFetcher is the fetcher loop: the table in doc.go, row by row.
 func (r *sourceRunner) runFetcher(f Fetcher) {
-	defer deinitDriver(f)
+	defer r.deinit(f)
 	commit, stopCommitter := r.useCommitter(f)
 	defer stopCommitter()
 	defer r.closeFetcher(f) // once more, also when it was never opened
 	for first := true; r.openFetcher(f); first = false {
-		if !first && r.path.window.awaitOpen(r.stopping) != nil { // only the first fetch is not gated by the window
+		if !first && !r.awaitWindow() { // only the first fetch is not gated by the window
 			return
 		}
 		if !r.fetchUntilReopen(f, commit) {
 			return
 		}
 	}
+}
+
+// awaitWindow waits after a reopen; what is shown meanwhile is Suspended, not Reopening.
+func (r *sourceRunner) awaitWindow() bool {
+	if !r.path.window.isOpen() {
+		r.setState(report.Fetching)
+	}
+	return r.path.window.awaitOpen(r.stopping) == nil
 }
 
 // openFetcher opens for ever, every timeReopen; false when the stop comes first.

@@ -62,7 +62,8 @@ type environment struct {
 	node     Node
 	output   string
 	log      *slog.Logger
-	stopping context.Context // ends when the engine stops: nobody waits for a grace any more
+	stopping context.Context // ends when the engine begins to stop
+	hard     context.Context // ends when it stops at once: nobody waits for a grace any more
 }
 
 func newLogPath(env *environment, p *plan.Plan) *logPath {

@@ -22,7 +22,7 @@ const (
 // not accepted is still the caller's.
 func (l *logPath) post(ctx context.Context, b *Batch, how patience) error {
 	n := b.Len()
-	if n == 0 && b.bookmarkKey == "" {
+	if b.empty() {
 		l.giveUp(b)
 		return nil
 	}
@@ -143,10 +143,20 @@ func (b *Batch) holderOf(q *queue) holder {
 func (l *logPath) acked(b *Batch) {
 	if b.acks.Add(-1) == 0 {
 		if b.onAck != nil {
-			b.onAck.Acked()
+			l.tellAck(b.onAck)
 		}
 		l.tracker.ack(b, l.commit)
 	}
+}
+
+// tellAck calls the driver; a panic of it is its own.
+func (l *logPath) tellAck(a Acked) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("source panicked in Acked", "panic", p)
+		}
+	}()
+	a.Acked()
 }
 
 // commit saves the batch's bookmark, or finishes it at once when it has none. It is

@@ -55,6 +55,9 @@ func (l *logPath) replaceSource(next *sourceRunner, paused bool) error {
 	}
 	old := l.stopSource()
 	defer old.finalizeIfAny() // after the Init of the new one
+	if l.env.stopping.Err() != nil {
+		return errStopping // a stop wins over an edit, as in syslog-ng
+	}
 	l.setSource(next)
 	if next == nil {
 		return nil
@@ -64,15 +67,14 @@ func (l *logPath) replaceSource(next *sourceRunner, paused bool) error {
 		return nil
 	}
 	next.start(false)
-	select {
-	case err := <-next.first:
-		if err != nil {
-			return l.restoreSource(old.plan, err)
-		}
-	case <-l.env.stopping.Done(): // an Init that hangs is ended by the stop of the path
+	if err := next.awaitInit(old.plan.ShutdownGrace.D()); err != nil {
+		return l.restoreSource(old.plan, err)
 	}
 	return nil
 }
+
+// errStopping is the end of an edit that the stop of the engine overtook.
+var errStopping = errors.New("the collector stops")
 
 // errNotStarted is in the error of a plan whose source did not start.
 var errNotStarted = errors.New("the source did not start, the old one runs again")
@@ -159,7 +161,7 @@ func sameDestination(old *plan.Plan, d plan.Destination) bool {
 func sameSource(a, b *plan.Plan) bool {
 	x, y := a.Source, b.Source
 	x.Window, y.Window = plan.Window{}, plan.Window{}
-	return equalJSON(x, y) && equalJSON(a.Select, b.Select)
+	return equalJSON(x, y) && equalJSON(a.Select, b.Select) && a.Level == b.Level
 }
 
 func equalJSON(a, b any) bool {
@@ -173,7 +175,7 @@ func (l *logPath) buildDestination(p *plan.Plan, d plan.Destination) (Destinatio
 	if err != nil {
 		return nil, err
 	}
-	made, err := driver.New(d.Options, d.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), l.driverEnv(p, l.log.With("destination", d.Name)))
+	made, err := newInstance(driver, d.Options, d.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), l.driverEnv(p, l.log.With("destination", d.Name)))
 	if err != nil {
 		return nil, err
 	}
@@ -189,9 +191,18 @@ func (l *logPath) buildSource(p *plan.Plan) (*sourceRunner, error) {
 	env := l.driverEnv(p, l.log)
 	env.Bookmarks = marks
 	build := func() (any, error) {
-		return driver.New(p.Source.Options, p.Source.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), env)
+		return newInstance(driver, p.Source.Options, p.Source.SecretOptions, l.missing.watch(l.env.secrets(p.LogSource)), env)
 	}
 	return newSourceRunner(l, p, marks, build), nil
+}
+
+// newInstance is driver.New; a constructor that panics is one that fails.
+func newInstance(driver Driver, options json.RawMessage, secretOptions []plan.SecretOption, secrets Secrets, env Env) (made any, err error) {
+	err = guard(func() error {
+		made, err = driver.New(options, secretOptions, secrets, env)
+		return err
+	})
+	return made, err
 }
 
 // bookmarksFor returns the positions of the plan's persist name: the ones in use, if that
@@ -223,7 +234,7 @@ func (l *logPath) stopSource() *sourceRunner {
 	l.source = nil
 	l.mu.Unlock()
 	if source != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), l.current().ShutdownGrace.D())
+		ctx, cancel := context.WithTimeout(l.env.hard, l.current().ShutdownGrace.D())
 		defer cancel()
 		source.stopBy(ctx)
 	}

@@ -220,6 +220,7 @@ func TestRemovedPlanIsForgotten(t *testing.T) {
 // A poster is a source that posts what it is told through a channel of words.
 type poster struct {
 	words    chan string
+	empty    chan struct{} // posts a batch without messages
 	fail     chan error
 	suspends chan string
 	posts    []string
@@ -227,7 +228,7 @@ type poster struct {
 }
 
 func newPoster() *poster {
-	return &poster{words: make(chan string, 100), fail: make(chan error, 10), suspends: make(chan string, 100)}
+	return &poster{words: make(chan string, 100), empty: make(chan struct{}, 1), fail: make(chan error, 10), suspends: make(chan string, 100)}
 }
 
 func (p *poster) Run(ctx context.Context, out collector.Poster) error {
@@ -237,6 +238,8 @@ func (p *poster) Run(ctx context.Context, out collector.Poster) error {
 			return nil
 		case err := <-p.fail:
 			return err
+		case <-p.empty:
+			p.errs = append(p.errs, out.Post(ctx, out.Batch(nil)))
 		case w := <-p.words:
 			batch := out.Batch(nil)
 			batch.Append(time.Now(), []byte(w))

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/logsource/operator/collector/report"
@@ -11,7 +12,7 @@ import (
 // to follow (true), unless onRunExit says Stop: then it is dead until the plan changes, as
 // in syslog-ng, and is deinited only then.
 func (r *sourceRunner) runSource(s Source) (again bool) {
-	defer deinitDriver(s)
+	defer r.deinit(s)
 	why := r.runToEnd(s)
 	if r.stopping.Err() != nil {
 		return false
@@ -48,12 +49,15 @@ type poster struct {
 	ended     atomic.Bool        // Run has returned
 	stop      context.CancelFunc // of the goroutine that wakes the suspender
 	stopped   context.Context
-	idle      chan struct{} // a token: no waker runs
+
+	mu     sync.Mutex     // protects what follows
+	waking bool           // the goroutine runs
+	again  bool           // it was suspended again meanwhile
+	waker  sync.WaitGroup // the goroutine
 }
 
 func newPoster(r *sourceRunner, s Source, c *committer) *poster {
-	p := &poster{runner: r, commit: c, idle: make(chan struct{}, 1)}
-	p.idle <- struct{}{}
+	p := &poster{runner: r, commit: c}
 	p.suspender, _ = s.(Suspender)
 	p.stopped, p.stop = context.WithCancel(r.stopping)
 	return p
@@ -63,7 +67,7 @@ func newPoster(r *sourceRunner, s Source, c *committer) *poster {
 func (p *poster) close() {
 	p.ended.Store(true)
 	p.stop()
-	<-p.idle
+	p.waker.Wait()
 }
 
 // Batch lends an empty batch.
@@ -80,10 +84,14 @@ func (p *poster) Post(ctx context.Context, b *Batch) error {
 	if p.ended.Load() || p.runner.leftBehind.Load() {
 		return p.runner.drop(b, "left_behind", errLeftBehind)
 	}
+	path := p.runner.path
+	if b.empty() { // a loan that was not used is given back, whatever the state
+		path.giveUp(b)
+		return nil
+	}
 	if p.suspender != nil {
 		return p.postOrDrop(ctx, b)
 	}
-	path := p.runner.path
 	if err := path.post(ctx, b, orGiveUp); err != nil {
 		if p.runner.stopping.Err() != nil { // syslog-ng: request_exit unblocks, what is posted after it is dropped
 			return p.runner.dropSuspended(b)
@@ -114,15 +122,32 @@ func (p *poster) postOrDrop(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// wakeLater calls Wakeup from another goroutine once the window is open.
+// wakeLater calls Wakeup from another goroutine once the window is open. A Post inside
+// Wakeup that fills the window again is seen to by the same goroutine.
 func (p *poster) wakeLater() {
-	<-p.idle
-	go func() {
-		defer func() { p.idle <- struct{}{} }()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waking {
+		p.again = true
+		return
+	}
+	p.waking = true
+	p.waker.Go(p.wake)
+}
+
+func (p *poster) wake() {
+	for more := true; more; more = p.wakeAgain() {
 		if p.runner.path.window.awaitOpen(p.stopped) != nil {
 			return
 		}
 		p.suspended.Store(false)
 		_ = guard(func() error { p.suspender.Wakeup(); return nil })
-	}()
+	}
+}
+
+func (p *poster) wakeAgain() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waking, p.again = p.again, false
+	return p.waking
 }

@@ -35,6 +35,8 @@ type sourceRunner struct {
 
 	mu       sync.Mutex // protects what follows
 	driver   any        // the instance that runs
+	alive    bool       // its Init has succeeded, and its Deinit has not begun
+	final    bool       // it has been finalized
 	state    string
 	message  string
 	result   string // of the last fetch
@@ -48,6 +50,8 @@ type sourceRunner struct {
 	first       chan error // what the first Init said
 	initialized atomic.Bool
 	released    chan struct{} // closed when what the source posts has somewhere to go
+	exited      chan struct{} // RequestExit has returned, or there was none to call
+	once        sync.Once     // of requestExit
 	done        chan struct{}
 }
 
@@ -55,7 +59,7 @@ func newSourceRunner(l *logPath, p *plan.Plan, marks *bookmarks, build func() (a
 	r := &sourceRunner{
 		path: l, plan: p, spec: p.Source, marks: marks, build: build, log: l.log,
 		policy: newPolicy(p.Source.Message), own: &Stream{Attrs: commonAttrs(p)},
-		state: report.Opening, first: make(chan error, 1), released: make(chan struct{}), done: make(chan struct{}),
+		state: report.Opening, first: make(chan error, 1), released: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.stopping, r.exit = context.WithCancel(context.Background())
 	return r
@@ -71,8 +75,15 @@ func (r *sourceRunner) start(retry bool) {
 		defer close(r.done)
 		defer r.path.window.watch(r.stopping)()
 		wait := backoff{initial: r.spec.TimeReopen.D(), max: maxRunBackoff}
-		for r.prepare(&wait, retry) && r.live() {
+		for r.prepare(&wait, retry) {
+			began := time.Now()
+			if !r.live() {
+				return
+			}
 			r.finalize()
+			if time.Since(began) > maxRunBackoff { // it was well
+				wait.reset()
+			}
 			if !sleep(r.stopping, wait.next()) {
 				return
 			}
@@ -103,6 +114,24 @@ func (r *sourceRunner) prepare(wait *backoff, retry bool) bool {
 	}
 }
 
+// awaitInit waits for the first Init. One that takes longer than grace is told to end, and
+// has failed.
+func (r *sourceRunner) awaitInit(grace time.Duration) error {
+	timer := time.NewTimer(max(grace, time.Second))
+	defer timer.Stop()
+	select {
+	case err := <-r.first:
+		return err
+	case <-r.path.env.stopping.Done(): // the stop of the path sees to it
+		return nil
+	case <-timer.C:
+		ctx, cancel := context.WithTimeout(r.path.env.hard, max(grace, time.Second))
+		defer cancel()
+		r.stopBy(ctx)
+		return fmt.Errorf("init did not return within %s", max(grace, time.Second))
+	}
+}
+
 // awaitRelease is true also when the stop comes first: the instance has yet to be closed
 // and deinited.
 func (r *sourceRunner) awaitRelease() bool {
@@ -129,13 +158,30 @@ func (r *sourceRunner) initInstance() error {
 		}
 	}
 	r.mu.Lock()
-	r.driver = driver
+	r.driver, r.final = driver, false
 	r.mu.Unlock()
 	if err := initDriver(r.stopping, driver); err != nil {
 		r.finalize()
 		return fmt.Errorf("init: %w", err)
 	}
+	r.mu.Lock()
+	r.alive = true
+	r.mu.Unlock()
 	return nil
+}
+
+// deinit is the end of an instance, after RequestExit has returned if that was called.
+func (r *sourceRunner) deinit(driver any) {
+	r.mu.Lock()
+	if r.stopping.Err() == nil {
+		r.alive = false
+	}
+	wait := r.alive
+	r.mu.Unlock()
+	if wait {
+		<-r.exited
+	}
+	deinitDriver(driver)
 }
 
 // live runs the prepared instance to its end and says whether another one is to follow.
@@ -168,13 +214,19 @@ func (r *sourceRunner) stopBy(ctx context.Context) {
 // requestExit ends the context and calls RequestExit, which may block, from a goroutine
 // of its own, as syslog-ng calls request_exit from another thread.
 func (r *sourceRunner) requestExit() {
-	r.exit()
-	r.mu.Lock()
-	e, ok := r.driver.(Exiter)
-	r.mu.Unlock()
-	if ok {
-		go func() { _ = guard(func() error { e.RequestExit(); return nil }) }()
-	}
+	r.once.Do(func() {
+		r.mu.Lock()
+		r.exit()
+		e, ok := r.driver.(Exiter)
+		ok = ok && r.alive
+		r.mu.Unlock()
+		go func() {
+			defer close(r.exited)
+			if ok {
+				_ = guard(func() error { e.RequestExit(); return nil })
+			}
+		}()
+	})
 }
 
 // finalize is the last call to the present instance. One that was left behind is still in
@@ -185,8 +237,10 @@ func (r *sourceRunner) finalize() {
 	}
 	r.mu.Lock()
 	f, ok := r.driver.(Finalizer)
+	again := r.final
+	r.final = true
 	r.mu.Unlock()
-	if ok {
+	if ok && !again {
 		_ = guard(func() error { f.Finalize(); return nil })
 	}
 }
@@ -244,11 +298,21 @@ func (r *sourceRunner) set(state, message string) {
 	}
 }
 
+// setState notes a state and leaves the reason as it is.
+func (r *sourceRunner) setState(state string) {
+	r.mu.Lock()
+	r.state = state
+	r.mu.Unlock()
+}
+
 // fill says how the source does.
 func (r *sourceRunner) fill(to *report.LogPath) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	to.State, to.Message = r.state, r.message
+	if r.stopping.Err() != nil && r.state != report.Failed {
+		to.State = report.Stopping
+	}
 	to.LastFetch, to.LastFetchTime = r.result, r.resultAt
 	if _, posts := r.driver.(Source); posts && r.state == report.Fetching {
 		if last := r.path.lastPost.Load(); time.Since(time.Unix(0, last)) > idleAfter {
