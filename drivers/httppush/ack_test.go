@@ -210,6 +210,7 @@ func TestAnEditKeepsThePort(t *testing.T) {
 	p := r.newPlan(`, "path": "/new"`)
 	p.LogSource.Generation = 2
 	r.apply(p)
+	r.client.CloseIdleConnections() // those of the old instance: it has closed them, which the client may not have seen
 	got, err := r.send(t.Context(), http.MethodPost, "/new", strings.NewReader("b"))
 	if err != nil {
 		t.Fatal(err)

@@ -199,6 +199,7 @@ func (v *service) postBatch(ctx context.Context, m *messages, all *ack) error {
 	}
 	all.expect()
 	b.SetAcked(all)
+	b.SetUrgent() // the client waits
 	return v.out.Post(v.stopping, b)
 }
 

@@ -25,8 +25,8 @@ func TestInstallIsReadyAndDelivers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	install(t)
 	said := command(t, "", "kubectl", "apply", "--dry-run=server", "--recursive", "-f", "../../config/samples")
-	if n := strings.Count(said, "created (server dry run)"); n != 5 {
-		t.Errorf("%d samples were accepted, want 5:\n%s", n, said)
+	if n := strings.Count(said, "created (server dry run)"); n != 7 {
+		t.Errorf("%d samples were accepted, want 7:\n%s", n, said)
 	}
 }
 
