@@ -61,13 +61,12 @@ type transcript struct {
 	outside []deed
 	stopped chan struct{}
 
-	mu     sync.Mutex // protects what follows
-	inits  []string
-	opens  []string
-	steps  []string // of Fetch or Run
-	down   map[string]chan struct{}
-	edits  int
-	states []string
+	mu    sync.Mutex // protects what follows
+	inits []string
+	opens []string
+	steps []string // of Fetch or Run
+	down  map[string]chan struct{}
+	edits int
 }
 
 // A deed is done from outside.
