@@ -235,7 +235,7 @@ func (v *View) summary(s *v1alpha1.LogSourceStatus) string {
 	}
 	switch s.State {
 	case report.Fetching, report.Idle:
-		return of(k, int(v.Desired)) + " fetch or wait for data"
+		return of(k, int(v.Desired)) + " fetch or wait for data" + v.why(report.Fetching)
 	case report.Suspended:
 		return of(k, int(v.Desired)) + " suspended" + bySince(s.Flow)
 	}

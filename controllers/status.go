@@ -281,7 +281,8 @@ func judge(s Sighting) (v1alpha1.CollectorStatus, bool) {
 	if !s.Ready && c.Reason == "" {
 		c.Reason = "the pod is not ready"
 	}
-	return c, !s.Ready || slices.Index(states, c.State) < 0 || slices.Index(states, c.State) >= slices.Index(states, report.Opening)
+	odd := c.State == report.Fetching && c.Reason != "" // it fetches, and not well: TRY_AGAIN without a pause
+	return c, odd || !s.Ready || slices.Index(states, c.State) < 0 || slices.Index(states, c.State) >= slices.Index(states, report.Opening)
 }
 
 func seconds(t time.Time) *metav1.Time {
