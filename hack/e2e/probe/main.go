@@ -1,9 +1,11 @@
 // Command probe is the one program of the e2e tests' pods: their images have no shell.
 //
 //	probe write -name W -lines 20000 -rate 500 -long-every 1000
+//	probe write -name W -lines 5000 -long-every 0 -to collector:601
 //	probe serve -listen :8080
 //
-// write writes numbered lines to stdout and stderr in turn and stays. serve takes JSON lines
+// write writes numbered lines to stdout and stderr in turn, or as syslog messages to a TCP
+// address, and stays. serve takes JSON lines
 // at POST /ingest/<anything>, checks every one of them against what write has written, and tells at
 // GET /report; GET /poll gives numbered lines to whoever polls.
 package main
@@ -12,6 +14,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,8 +41,17 @@ func run(ctx context.Context, args []string) error {
 		flags.IntVar(&w.lines, "lines", 1000, "lines to write")
 		flags.IntVar(&w.rate, "rate", 1000, "lines per second")
 		flags.IntVar(&w.longEvery, "long-every", 1000, "every so many lines one of 100 KiB; 0 means none")
+		to := flags.String("to", "", "host:port that takes syslog on TCP, instead of stdout and stderr")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
+		}
+		if *to != "" {
+			conn, err := net.Dial("tcp", *to)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			w.stdout, w.stderr = syslog{conn}, syslog{conn}
 		}
 		if err := w.run(ctx); err != nil {
 			return err
