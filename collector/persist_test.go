@@ -3,6 +3,7 @@ package collector_test
 import (
 	"context"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,8 +48,14 @@ func TestPersistSurvivesAKill(t *testing.T) {
 	if err := p.Delete("gone"); err != nil {
 		t.Fatal(err)
 	}
+	// what is on the disk now, before anything is closed, is what a kill leaves
+	left := t.TempDir()
+	if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
 	kill(t, b)
 
+	dir = left
 	b.store = openStore(t, dir)
 	b.restart()
 	p = lend(t, b, "one")
