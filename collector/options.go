@@ -102,7 +102,12 @@ func noSecrets(name, _ string) ([]byte, error) {
 
 // StaticSecret is a secret with a fixed value, for tests of drivers.
 func StaticSecret(v string) Secret {
-	return Secret{read: func(string, string) ([]byte, error) { return []byte(v), nil }}
+	return SecretFunc(func() ([]byte, error) { return []byte(v), nil })
+}
+
+// SecretFunc is a secret that f reads, for tests of drivers: one that is rotated, or gone.
+func SecretFunc(f func() ([]byte, error)) Secret {
+	return Secret{read: func(string, string) ([]byte, error) { return f() }}
 }
 
 // bindSecrets gives every Secret field of an options struct its reader.

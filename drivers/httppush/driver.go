@@ -8,6 +8,7 @@ import (
 
 	"github.com/logsource/operator/collector"
 	"github.com/logsource/operator/collector/class"
+	"github.com/logsource/operator/collector/tlsserver"
 )
 
 //go:embed options.json
@@ -35,7 +36,7 @@ type source struct {
 	stream   *collector.Stream
 	fields   *fields
 	keeper   *doorkeeper
-	identity *identity // nil: no TLS
+	identity *tlsserver.Identity // nil: no TLS
 	gate     gate
 	memory   budget
 	said     atomic.Pointer[string] // by trouble
@@ -53,7 +54,7 @@ func newSource(o Options, env collector.Env) (collector.Source, error) {
 	}
 	s.memory.give(bodiesInMemory*int(o.MaxBody) + 2*firstRead*o.MaxRequests)
 	if o.TLSCert.Set() {
-		s.identity = &identity{cert: o.TLSCert, key: o.TLSKey, clientCA: o.ClientCA, trouble: s.trouble}
+		s.identity = &tlsserver.Identity{Cert: o.TLSCert, Key: o.TLSKey, ClientCA: o.ClientCA, NextProtos: []string{"http/1.1"}, Trouble: s.trouble}
 	}
 	return s, nil
 }
@@ -71,7 +72,7 @@ func (s *source) trouble(err error) {
 // them is an error of the LogSource rather than of its clients.
 func (s *source) Init(ctx context.Context) error {
 	if s.identity != nil {
-		if err := s.identity.load(); err != nil {
+		if err := s.identity.Load(); err != nil {
 			return err
 		}
 	}

@@ -54,8 +54,7 @@ func (v *service) serve() error {
 	if v.identity == nil {
 		return v.server.Serve(v.listener)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: v.identity.forClient}
-	return v.server.Serve(tls.NewListener(v.listener, config))
+	return v.server.Serve(tls.NewListener(v.listener, v.identity.Config()))
 }
 
 // end takes no further connection, gives the requests in work their grace, tells those

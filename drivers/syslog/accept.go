@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/logsource/operator/collector/tlsserver"
 )
 
 // acceptPauseMax bounds the wait after an Accept that failed, as when the process is out of
@@ -13,7 +15,7 @@ import (
 const acceptPauseMax = time.Second
 
 // accept starts a goroutine for every connection of l, with TLS unless it is nil.
-func (s *source) accept(ctx context.Context, l *net.TCPListener, tls *serverTLS) {
+func (s *source) accept(ctx context.Context, l *net.TCPListener, tls *tlsserver.Identity) {
 	pause := time.Duration(0)
 	for {
 		c, err := l.AcceptTCP()
@@ -42,7 +44,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // admit serves the connection, or closes it when there are too many.
-func (s *source) admit(ctx context.Context, c *net.TCPConn, tls *serverTLS) {
+func (s *source) admit(ctx context.Context, c *net.TCPConn, tls *tlsserver.Identity) {
 	p, err := s.newPeer(c)
 	if err != nil {
 		_ = c.Close()

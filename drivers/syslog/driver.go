@@ -12,6 +12,7 @@ import (
 	"github.com/logsource/operator/collector"
 	"github.com/logsource/operator/collector/class"
 	"github.com/logsource/operator/collector/msgformat"
+	"github.com/logsource/operator/collector/tlsserver"
 )
 
 //go:embed options.json
@@ -45,7 +46,7 @@ type source struct {
 	batch shared
 	said  quiet
 
-	tls       *serverTLS // nil without tlsPort
+	tls       *tlsserver.Identity // nil without tlsPort
 	sockets   sockets
 	workers   chan *worker
 	open      connections
@@ -62,10 +63,7 @@ func newSource(o Options, env collector.Env) (collector.Source, error) {
 	s.batch.gate.opened.L = &s.batch.gate.mu
 	s.open.limit, s.open.perPeer = o.MaxConnections, o.MaxConnectionsPerPeer
 	if o.TLSPort != 0 {
-		var err error
-		if s.tls, err = newServerTLS(o, env); err != nil {
-			return nil, err
-		}
+		s.tls = &tlsserver.Identity{Cert: o.TLSCert, Key: o.TLSKey, ClientCA: o.ClientCA, Trouble: s.tlsTrouble}
 	}
 	if err := s.hireWorkers(); err != nil {
 		return nil, err
@@ -117,17 +115,23 @@ func (o Options) checkTLS() error {
 	switch {
 	case o.TLSPort != 0 && (!o.TLSCert.Set() || !o.TLSKey.Set()):
 		return errors.New("option tlsPort needs a certificate: set tlsCert and tlsKey through secretOptions")
-	case o.TLSPort == 0 && (o.TLSCert.Set() || o.TLSKey.Set() || o.ClientCA != ""):
+	case o.TLSPort == 0 && (o.TLSCert.Set() || o.TLSKey.Set() || o.ClientCA.Set()):
 		return errors.New("options tlsCert, tlsKey and clientCA are for TLS: set tlsPort too, or remove them")
 	}
 	return nil
+}
+
+// tlsTrouble: while a changed Secret cannot be used the old certificate goes on.
+func (s *source) tlsTrouble(err error) {
+	s.env.Count("tls_certificate_unusable", 1)
+	s.say(netip.Addr{}, "going on with the old certificate", err)
 }
 
 // Init binds the ports: a port that is taken, or a certificate that cannot be used, is said
 // before anything of the old plan is gone.
 func (s *source) Init(ctx context.Context) error {
 	if s.tls != nil {
-		if err := s.tls.load(); err != nil {
+		if err := s.tls.Load(); err != nil {
 			return err
 		}
 	}

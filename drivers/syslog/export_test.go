@@ -11,5 +11,9 @@ var ReadProxyHeader = readProxyHeader
 
 // Certificate is what a handshake asks for the certificate.
 func Certificate(s collector.Source) (*tls.Certificate, error) {
-	return s.(*source).tls.config.GetCertificate(&tls.ClientHelloInfo{})
+	config, err := s.(*source).tls.Config().GetConfigForClient(&tls.ClientHelloInfo{})
+	if err != nil {
+		return nil, err
+	}
+	return &config.Certificates[0], nil
 }

@@ -67,7 +67,7 @@ type Options struct {
 	TLSKey collector.Secret `json:"tlsKey,omitzero"`
 	// ClientCA is a PEM bundle of authorities: TLS peers must then show a certificate that one of them has signed.
 	// +optional
-	ClientCA string `json:"clientCA,omitempty"`
+	ClientCA collector.Secret `json:"clientCA,omitzero"`
 	// UDPReceiveBuffer is how many bytes of datagrams the kernel keeps while the source cannot read (SO_RCVBUF); 0 leaves it at the node's net.core.rmem_default. The kernel grants at most net.core.rmem_max.
 	// +logsource:maximumBytes=1073741824
 	// +kubebuilder:default="0"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/logsource/operator/collector/msgformat"
+	"github.com/logsource/operator/collector/tlsserver"
 )
 
 const (
@@ -56,7 +57,7 @@ func (p *peer) name(a netip.AddrPort) netip.Addr {
 }
 
 // serve reads the connection to its end.
-func (p *peer) serve(ctx context.Context, s *serverTLS) {
+func (p *peer) serve(ctx context.Context, s *tlsserver.Identity) {
 	defer p.close()
 	if reason, err := p.greet(ctx, s); err != nil {
 		if ctx.Err() == nil {
@@ -88,7 +89,7 @@ func (p *peer) end(now time.Time) {
 
 // greet reads what comes before the first message, PROXY header and TLS handshake, or says
 // in a word and an error why it could not.
-func (p *peer) greet(ctx context.Context, s *serverTLS) (reason string, err error) {
+func (p *peer) greet(ctx context.Context, s *tlsserver.Identity) (reason string, err error) {
 	p.conn.setDeadline(time.Now().Add(greetingTimeout))
 	if p.ending.Load() != 0 {
 		return "", context.Canceled
@@ -103,7 +104,7 @@ func (p *peer) greet(ctx context.Context, s *serverTLS) (reason string, err erro
 		}
 	}
 	if s != nil {
-		p.tls = tls.Server(p.conn, s.config)
+		p.tls = tls.Server(p.conn, s.Config())
 		if err := p.tls.HandshakeContext(ctx); err != nil {
 			return "tls_handshake_failed", err
 		}
