@@ -13,7 +13,8 @@ for target in "${targets[@]}"; do
   read -r folder name <<<"$target"
   n=$((n + 1))
   printf 'fuzzing %d/%d: %s %s, %ss on %d cores\n' "$n" "${#targets[@]}" "$folder" "$name" "$each" "$cores" >&2
-  if ! log=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -fuzzminimizetime 1s "./$folder" 2>&1); then
+  # a worker that is busy when the time is over makes go test fail without an input; that is no finding
+  if ! log=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -fuzzminimizetime 1s "./$folder" 2>&1) && ! { grep -q 'context deadline exceeded' <<<"$log" && ! grep -q 'Failing input written' <<<"$log"; }; then
     printf '%s\n' "$log" >&2
     echo "fuzz.sh: $folder $name found something; its input is in $folder/testdata/fuzz/$name" >&2
     exit 1

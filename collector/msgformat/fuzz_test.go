@@ -142,6 +142,9 @@ func TestMessagesOfPieces(t *testing.T) {
 func hasRoom(text string, m *rfc3164.SyslogMessage) bool {
 	host, program, pid, message := value(m.Hostname), value(m.Appname), value(m.ProcID), value(m.Message)
 	word := host + program // the first one behind the stamp
+	if word == "" {
+		word = strings.TrimLeft(message, " ")
+	}
 	_, notNumber := strconv.Atoi(word[:min(4, len(word))])
 	tag := program
 	if pid != "" {
