@@ -23,7 +23,7 @@ e2e: ## On a real cluster: the one of KUBECONFIG, else kind, else hack/cluster
 bench: ## The benchmarks
 	go test -run '^$$' -bench . -benchmem ./collector/... ./drivers/...
 
-soak: ## The tests again, much longer
+soak: ## Fuzzing and the tests again, much longer: some hours
 	@LOGSOURCE_SCALE=50 hack/fuzz.sh
 	@LOGSOURCE_SCALE=50 hack/test.sh -timeout 6h ./...
 
