@@ -8,8 +8,8 @@ seconds=$((30 * ${LOGSOURCE_SCALE:-1}))
 [ "$seconds" -le 600 ] || seconds=600
 each=$(((seconds + cores - 1) / cores)) # go test fuzzes on every core
 mapfile -t targets < <(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' . | sed -E 's#^\./(.*)/[^/]*_test\.go:[0-9]+:func (.*)$#\1 \2#' | sort)
-# only_late LOG: the one thing that failed is that a worker was still busy when the time was over. go test then
-# fails without an input (golang.org/issue/48591), which is no finding.
+# only_late LOG: the one thing that failed is that a worker was still busy when the time was over. go test
+# then fails without an input, which is no finding.
 only_late() { [ "$(grep -A1 '^--- FAIL' <<<"$1" | tail -n +2)" = '    context deadline exceeded' ] && [ "$(grep -c -e '--- FAIL' -e '^panic' <<<"$1")" = 1 ]; }
 n=0
 for target in "${targets[@]}"; do
